@@ -1,0 +1,36 @@
+"""The numbers by which the core decides; durations in seconds, sizes in bytes."""
+
+import msgspec
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """One frozen set of numbers for a run; the settings are translated into it once, at the start."""
+
+    task_timeout: float = 180.0
+    stuck_threshold: float = 300.0
+    watchdog_interval: float = 60.0
+    """How often the queue's statistics are logged; it also bounds how long the watchdog sleeps."""
+    max_retries: int = 2
+    worker_delay: float = 1.0
+    retry_delay: float = 5.0
+    """Before the second attempt; doubled for each further one."""
+    retry_delay_limit: float = 300.0
+    heartbeat_timeout: float = 30.0
+    start_timeout: float = 60.0
+    """From the start of a child to its first `Ready`."""
+    recover_timeout: float = 60.0
+    """From a `Failed` with ready=False to `Ready`."""
+    errand_timeout: float = 120.0
+    """For a login or an export."""
+    shutdown_timeout: float = 10.0
+    recycle_after: int = 300
+    """References after which a worker gets a fresh process; 0 for never."""
+    memory_limit: int = 1_500_000_000
+    """For a worker's whole tree: above it the worker is recycled after its reference, above 1.5 times at once."""
+    restart_delay_limit: float = 60.0
+    start_failures_limit: int = 5
+    """Children in a row, over all slots, that never got ready: the run is given up."""
+    free_returns: int = 10
+    """How often a reference may go back uncounted before such failures count as well."""
+    login_tries: int = 3
+    """Logins in a row that failed without being refused, before the site ever answered in this run."""

@@ -1,0 +1,273 @@
+"""The wire between the supervisor and a worker: frozen messages in msgpack, one map a frame, no length prefix.
+
+A frame is a msgpack map with the key ``t`` naming the message. The reader finds frames with a streaming unpacker that
+refuses more than `FRAME_LIMIT` bytes, because a length prefix followed by `recv_bytes()` blocks on half a frame.
+Everything that is decoded here is untrusted until `msgspec` has validated it against the message types.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgpack
+import msgspec
+
+VERSION = 1
+"""Both sides must speak the same version; a `Hello` with another one is a failure to start."""
+
+FRAME_LIMIT = 8 * 1024 * 1024
+"""The most bytes that one frame may take, and that may wait unread in a decoder."""
+
+Text = Annotated[str, msgspec.Meta(max_length=65_536)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Kind(StrEnum):
+    """What went wrong, as the worker or the supervisor classified it; the policy for each is one table in the core."""
+
+    TIMEOUT = "timeout"  # TASK_TIMEOUT passed in the worker
+    STUCK = "stuck"  # STUCK_THRESHOLD passed, the worker was killed
+    FROZEN = "frozen"  # the worker's heartbeat stopped, it was killed
+    WORKER_DIED = "worker_died"  # the worker ended by itself with the reference in its hands
+    WORKER_GARBLED = "worker_garbled"  # the worker sent bytes that are not the protocol
+    SUPERVISOR_LOST = "supervisor_lost"  # the supervisor or the machine went down during the attempt
+    INTERRUPTED = "interrupted"  # stopped by the operator during the attempt
+    BROWSER_LOST = "browser_lost"  # the browser or Playwright's driver died or froze
+    PAGE_CRASHED = "page_crashed"  # the renderer died
+    PAGE_HUNG = "page_hung"  # the renderer stopped answering
+    MEMORY = "memory"  # the worker's tree passed its memory limit in mid-task, it was killed
+    NOT_FOUND = "not_found"  # 404, 410 or the site's own words
+    FORBIDDEN = "forbidden"  # 403
+    SERVER_ERROR = "server_error"  # 5xx
+    HTTP_ERROR = "http_error"  # any other 4xx
+    RATE_LIMITED = "rate_limited"  # 429, or 503 with Retry-After
+    NETWORK = "network"  # refused, reset, timed out connections
+    OFFLINE = "offline"  # no name resolution, no route
+    CERTIFICATE = "certificate"  # the site's certificate is not accepted
+    SESSION_EXPIRED = "session_expired"  # the login page came instead of the page or the document
+    LOGIN_REFUSED = "login_refused"  # the site refused the credentials
+    LOGIN_FAILED = "login_failed"  # the login could not be tried to its end
+    EXPORT_INVALID = "export_invalid"  # the inventory export is not an inventory
+    DOCUMENT_INVALID = "document_invalid"  # truncated, empty, not the promised type, or a PDF that needs mending
+    DOCUMENT_STALLED = "document_stalled"  # a download that stopped moving
+    DOWNLOAD_REFUSED = "download_refused"  # an error status came in place of the download
+    DOCUMENTS_MISSING = "documents_missing"  # fewer documents than the recipe expects
+    STEP_TIMEOUT = "step_timeout"  # a step of the recipe ran into its own time-out
+    RECIPE_ERROR = "recipe_error"  # the recipe raised
+    PUBLISH_FAILED = "publish_failed"  # what the worker staged is not what it reported
+    DISK_FULL = "disk_full"
+
+
+# ---------------------------------------------------------------------------------------------------- to the worker
+class ToWorker(msgspec.Struct, frozen=True, tag_field="t"):
+    """Base of what the supervisor says to a worker."""
+
+
+class LogIn(ToWorker, frozen=True, tag=True):
+    """Log in afresh. Answered by `LoggedIn` or `ErrandFailed`, with the same errand."""
+
+    errand: Count
+    deadline: Seconds
+
+
+class ExportInventory(ToWorker, frozen=True, tag=True):
+    """Export the inventory into `staging`. Answered by `InventoryExported` or `ErrandFailed`."""
+
+    errand: Count
+    staging: Text
+    deadline: Seconds
+
+
+class UseSession(ToWorker, frozen=True, tag=True):
+    """Take this session (opaque bytes from a `LoggedIn`) for all that follows. Not answered."""
+
+    session: bytes
+
+    def __repr__(self) -> str:
+        return f"UseSession({len(self.session)} bytes)"
+
+
+class Assign(ToWorker, frozen=True, tag=True):
+    """Fetch the documents of one reference. Answered by `Succeeded` or `Failed`, with the same attempt."""
+
+    attempt: Count
+    ref: Text
+    number: Count
+    """1 for the first attempt at this reference."""
+    last: bool
+    """No further attempt follows, so this one gets the whole deadline."""
+    staging: Text
+    """Folder of this attempt, made by the worker; documents and evidence are written nowhere else."""
+    deadline: Seconds
+    """TASK_TIMEOUT, in seconds from now."""
+
+
+class Refresh(ToWorker, frozen=True, tag=True):
+    """Throw the browser away and start a fresh one. Answered by `Ready`."""
+
+
+class ShutDown(ToWorker, frozen=True, tag=True):
+    """Close the browser and end with exit code 0. Sent only to a worker that has no work."""
+
+
+# -------------------------------------------------------------------------------------------------- from the worker
+class FromWorker(msgspec.Struct, frozen=True, tag_field="t"):
+    """Base of what a worker says to the supervisor."""
+
+
+class Hello(FromWorker, frozen=True, tag=True):
+    """The first message of a child, before it has a browser."""
+
+    version: int
+    pid: Count
+
+
+class BrowserStarted(FromWorker, frozen=True, tag=True):
+    """A browser runs. Sent at each launch, so that its processes can be found when the child is dead."""
+
+    pid: Count
+    """The browser's main process; it leads a session of its own."""
+    driver_pid: Count
+    browser_version: Text
+
+
+class Ready(FromWorker, frozen=True, tag=True):
+    """The worker can take work: after its start, and after a `Failed` with ready=False."""
+
+
+class Heartbeat(FromWorker, frozen=True, tag=True):
+    """The event loop turns. Sent every `WorkerSettings.heartbeat_interval` seconds, also during work."""
+
+    attempt: Count
+    """The attempt in hand, 0 when there is none."""
+    step: Text
+    step_seconds: Seconds
+
+
+class LoggedIn(FromWorker, frozen=True, tag=True):
+    """The session, as opaque bytes for `UseSession`; a secret."""
+
+    errand: Count
+    session: bytes
+
+    def __repr__(self) -> str:
+        return f"LoggedIn(errand={self.errand}, {len(self.session)} bytes)"
+
+
+class InventoryExported(FromWorker, frozen=True, tag=True):
+    """The export lies in the staging folder of the errand as `file`."""
+
+    errand: Count
+    file: Text
+    column: Text
+    delimiter: Text
+    encoding: Text
+
+
+class ErrandFailed(FromWorker, frozen=True, tag=True):
+    """A login or an export came to nothing. `ready` as in `Failed`."""
+
+    errand: Count
+    kind: Kind
+    message: Text
+    ready: bool
+    retry_after: Seconds | None = None
+
+
+class Document(msgspec.Struct, frozen=True):
+    """One verified file in the staging folder."""
+
+    name: Text
+    """File name within the staging folder, safe on every file system, unique there."""
+    url: Text
+    """Where it came from, secrets masked."""
+    bytes: Count
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    pages: Count | None
+    """Pages of a PDF; None for other types and for password-protected PDFs."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """How long one named step of the recipe took."""
+
+    name: Text
+    seconds: Seconds
+
+
+class Succeeded(FromWorker, frozen=True, tag=True):
+    """Every document of the reference is staged and verified."""
+
+    attempt: Count
+    documents: tuple[Document, ...]
+    steps: tuple[Step, ...] = ()
+
+
+class Failed(FromWorker, frozen=True, tag=True):
+    """The attempt came to nothing. With ready=False the worker recovers now, then says `Ready` (or dies trying)."""
+
+    attempt: Count
+    kind: Kind
+    message: Text
+    """One sentence that the owner of the site would understand; secrets masked."""
+    ready: bool
+    url: Text = ""
+    status: int = 0
+    """HTTP status, 0 where there is none."""
+    retry_after: Seconds | None = None
+    steps: tuple[Step, ...] = ()
+
+
+Inbound = LogIn | ExportInventory | UseSession | Assign | Refresh | ShutDown
+Outbound = (
+    Hello | BrowserStarted | Ready | Heartbeat | LoggedIn | InventoryExported | ErrandFailed | Succeeded | Failed
+)
+
+
+class ProtocolError(Exception):
+    """Bytes that are not the protocol. The sentence says what was found; the peer is not to be trusted any more."""
+
+
+def encode(message: ToWorker | FromWorker) -> bytes:
+    """Return the frame of `message`.
+
+    Raises:
+        ProtocolError: the frame would be larger than `FRAME_LIMIT`.
+    """
+    frame: bytes = msgpack.packb(msgspec.to_builtins(message, builtin_types=(bytes,)))
+    if len(frame) > FRAME_LIMIT:
+        raise ProtocolError(f"{type(message).__name__} takes {len(frame)} bytes, at most {FRAME_LIMIT} are allowed")
+    return frame
+
+
+class Decoder:
+    """Turns any bytes, in pieces of any size, into validated messages of one direction."""
+
+    def __init__(self, direction: Any) -> None:
+        self._direction = direction
+        self._unpacker = msgpack.Unpacker(max_buffer_size=FRAME_LIMIT, raw=False)
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Yield the messages that `data` completes.
+
+        Raises:
+            ProtocolError: the bytes are not msgpack, too many, or not a message of this direction.
+        """
+        try:
+            self._unpacker.feed(data)
+            for frame in self._unpacker:
+                yield msgspec.convert(frame, self._direction)
+        except ProtocolError:
+            raise
+        except (msgspec.ValidationError, ValueError, msgpack.UnpackException, RecursionError) as error:
+            raise ProtocolError(f"not a message of protocol {VERSION}: {str(error)[:200]}") from error
+
+
+def from_worker() -> Decoder:
+    """Return the decoder that the supervisor uses."""
+    return Decoder(Outbound)
+
+
+def to_worker() -> Decoder:
+    """Return the decoder that a worker uses."""
+    return Decoder(Inbound)
