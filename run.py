@@ -1,0 +1,8 @@
+"""Start here: ``python run.py --help``."""
+
+import sys
+
+if __name__ == "__main__":
+    from supervisor.cli import main
+
+    sys.exit(main())

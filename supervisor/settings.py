@@ -1,0 +1,169 @@
+"""Every setting: its name, default, range and one line of help. The one table that help, messages and checks read."""
+
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "NIGHTFLEET_"
+_DAY = 86_400.0
+_SECONDS = {"unit": "seconds"}
+_BYTES = {"unit": "bytes"}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of a run; durations in seconds, sizes in bytes."""
+
+    num_workers: Annotated[int, Meta(ge=1, le=200, description="Workers, each with one browser of its own.")] = 5
+    task_timeout: Annotated[
+        float, Meta(gt=0, le=_DAY, extra=_SECONDS, description="The longest that one attempt may take in the worker.")
+    ] = 180.0
+    stuck_threshold: Annotated[
+        float,
+        Meta(gt=0, le=_DAY, extra=_SECONDS, description="A worker on one attempt for longer than this is killed."),
+    ] = 300.0
+    watchdog_interval: Annotated[
+        float, Meta(gt=0, le=3600, extra=_SECONDS, description="Between two lines of statistics in the log.")
+    ] = 60.0
+    max_retries: Annotated[
+        int, Meta(ge=0, le=100, description="Attempts after the first one before a reference has failed for good.")
+    ] = 2
+    worker_delay: Annotated[
+        float, Meta(ge=0, le=3600, extra=_SECONDS, description="A worker's rest between two references.")
+    ] = 1.0
+    retry_delay: Annotated[
+        float, Meta(ge=0, le=_DAY, extra=_SECONDS, description="Before the second attempt; doubles for each further.")
+    ] = 5.0
+    retry_delay_limit: Annotated[
+        float, Meta(ge=0, le=_DAY, extra=_SECONDS, description="The longest delay before another attempt.")
+    ] = 300.0
+    heartbeat_interval: Annotated[
+        float, Meta(ge=0.05, le=60, extra=_SECONDS, description="Between two signs of life of a worker.")
+    ] = 1.0
+    heartbeat_timeout: Annotated[
+        float, Meta(gt=0, le=3600, extra=_SECONDS, description="A worker that is silent for longer is killed.")
+    ] = 30.0
+    start_timeout: Annotated[
+        float, Meta(gt=0, le=3600, extra=_SECONDS, description="For a worker to start its browser.")
+    ] = 60.0
+    recover_timeout: Annotated[
+        float, Meta(gt=0, le=3600, extra=_SECONDS, description="For a worker to get ready again after trouble.")
+    ] = 60.0
+    errand_timeout: Annotated[
+        float, Meta(gt=0, le=_DAY, extra=_SECONDS, description="For a login, and for the export of the inventory.")
+    ] = 120.0
+    shutdown_timeout: Annotated[
+        float, Meta(gt=0, le=3600, extra=_SECONDS, description="For a worker to close its browser at the end.")
+    ] = 10.0
+    recycle_after: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="References after which a worker is replaced; 0 for never.")
+    ] = 300
+    memory_limit: Annotated[
+        int,
+        Meta(
+            ge=100_000_000,
+            le=1_000_000_000_000,
+            extra=_BYTES,
+            description="A worker whose processes hold more is replaced.",
+        ),
+    ] = 1_500_000_000
+    restart_delay_limit: Annotated[
+        float, Meta(ge=0, le=3600, extra=_SECONDS, description="The longest delay before a worker is started again.")
+    ] = 60.0
+    start_failures_limit: Annotated[
+        int, Meta(ge=1, le=1000, description="Workers in a row that fail to start before the run is given up.")
+    ] = 5
+    free_returns: Annotated[
+        int, Meta(ge=0, le=1000, description="How often a reference goes back uncounted when it was not to blame.")
+    ] = 10
+    login_tries: Annotated[
+        int, Meta(ge=1, le=100, description="Logins that fail without being refused before the run is given up.")
+    ] = 3
+    breaker_pause: Annotated[
+        float, Meta(gt=0, le=3600, extra=_SECONDS, description="First pause when the site is down; doubles.")
+    ] = 5.0
+    breaker_pause_limit: Annotated[
+        float, Meta(gt=0, le=3600, extra=_SECONDS, description="The longest pause between two looks at such a site.")
+    ] = 300.0
+    outage_limit: Annotated[
+        float, Meta(gt=0, le=7 * _DAY, extra=_SECONDS, description="A site that is down for longer stops the run.")
+    ] = 10_800.0
+    document_limit: Annotated[
+        int, Meta(ge=1, le=1_000_000_000_000, extra=_BYTES, description="The largest document that is accepted.")
+    ] = 500_000_000
+    browser: Annotated[str, Meta(max_length=4096, description="Path of the browser; found by itself when empty.")] = ""
+    headed: Annotated[bool, Meta(description="Show the browsers' windows; needs a full Chromium and a screen.")] = False
+    log_json: Annotated[bool, Meta(description="Write the log files as one JSON object a line.")] = False
+    log_rotation: Annotated[
+        int,
+        Meta(ge=10_000, le=10_000_000_000, extra=_BYTES, description="A log file that is larger is put aside."),
+    ] = 20_000_000
+    log_retention: Annotated[
+        int, Meta(ge=1, le=1000, description="Log files put aside that are kept for each worker.")
+    ] = 5
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One setting as the command line and the messages show it."""
+
+    name: str
+    kind: type
+    """`int`, `float`, `bool` or `str`."""
+    default: Any
+    help: str
+    unit: str
+    allowed: str
+    """What is allowed, to follow "it must be"."""
+    meta: Any
+
+    @property
+    def flag(self) -> str:
+        """The option of the command line."""
+        return "--workers" if self.name == "num_workers" else "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + self.name.upper()
+
+
+def _catalogue() -> dict[str, Setting]:
+    hints = get_type_hints(Settings, include_extras=True)
+    catalogue = {}
+    for field in msgspec.structs.fields(Settings):
+        kind, meta = get_args(hints[field.name])
+        unit = (meta.extra or {}).get("unit", "")
+        catalogue[field.name] = Setting(
+            name=field.name,
+            kind=kind,
+            default=field.default,
+            help=meta.description,
+            unit=unit,
+            allowed=_allowed(kind, meta, unit),
+            meta=meta,
+        )
+    return catalogue
+
+
+def _allowed(kind: type, meta: Meta, unit: str) -> str:
+    if kind is bool:
+        return "true or false"
+    if kind is str:
+        return "text of at most 4,096 characters"
+    noun = "a whole number" if kind is int else "a number"
+    low = f"above {shown(meta.gt)}" if meta.gt is not None else f"at least {shown(meta.ge)}"
+    return f"{noun}{' of ' + unit if unit else ''}, {low} and at most {shown(meta.le)}"
+
+
+def shown(value: object) -> str:
+    """Return a value as it is written in a message or help text: short, whole numbers without a point."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - a terminal's line
+
+
+CATALOGUE: dict[str, Setting] = _catalogue()
+"""Every setting by name, in the order in which help shows them."""

@@ -1,0 +1,157 @@
+"""What a run is doing now: the frozen snapshot that the loop hands out and that lies in status.json.
+
+Times are UTC ISO 8601 text, durations seconds, sizes bytes. A snapshot is only ever data: whoever draws or prints it
+needs nothing else of the run, so a slow reader costs the run nothing.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+State = Literal["starting", "running", "paused", "draining", "finished"]
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """Which run this is and how far."""
+
+    site: str
+    run_id: str
+    pid: int
+    pid_start: int
+    """Start time of the process in clock ticks since boot: with the pid it names exactly one process."""
+    started_at: str
+    updated_at: str
+    state: State
+    exit_code: int | None = None
+    reason: str = ""
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """References by state. The states add up to the total; waiting ones wait for a further attempt."""
+
+    total: int = 0
+    pending: int = 0
+    waiting: int = 0
+    in_progress: int = 0
+    completed: int = 0
+    failed: int = 0
+
+    @property
+    def finished(self) -> int:
+        """References of which nothing more is to be done."""
+        return self.completed + self.failed
+
+
+class WorkerView(msgspec.Struct, frozen=True):
+    """One slot and what its present incarnation does."""
+
+    slot: int
+    incarnation: int
+    pid: int
+    state: str
+    """One word, as the core calls it."""
+    ref: str = ""
+    attempt: int = 0
+    number: int = 0
+    """1 for the first attempt at the reference, 0 without one."""
+    step: str = ""
+    step_seconds: float = 0.0
+    state_seconds: float = 0.0
+    memory_bytes: int = 0
+    restarts: int = 0
+    done: int = 0
+
+
+class MetricsView(msgspec.Struct, frozen=True):
+    """How the run is going; None where nothing can be said yet."""
+
+    per_minute: float | None = None
+    """References finished a minute over the last five minutes."""
+    per_minute_overall: float | None = None
+    seconds_median: float | None = None
+    """Of the last attempts that succeeded."""
+    seconds_p95: float | None = None
+    attempts: int = 0
+    failures: dict[str, int] = {}
+    """Failed attempts by kind."""
+    kills: int = 0
+    restarts: int = 0
+    bytes: int = 0
+    documents: int = 0
+    eta_seconds: float | None = None
+    eta_low: float | None = None
+    eta_high: float | None = None
+
+
+class SiteView(msgspec.Struct, frozen=True):
+    """How the run gets on with the site."""
+
+    state: str = "unknown"
+    session_age_seconds: float | None = None
+    reason: str = ""
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A line of the log that a person should see."""
+
+    at: str
+    level: str
+    text: str
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything about a run at one moment."""
+
+    run: RunView
+    totals: Totals = Totals()
+    workers: tuple[WorkerView, ...] = ()
+    metrics: MetricsView = MetricsView()
+    site: SiteView = SiteView()
+    recent: tuple[Notice, ...] = ()
+    """The last ten, oldest first."""
+    version: int = 1
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Return the bytes of status.json."""
+    return msgspec.json.format(msgspec.json.encode(snapshot), indent=2) + b"\n"
+
+
+def write_status(path: Path, snapshot: Snapshot) -> None:
+    """Replace status.json atomically. It is not flushed to disk: a second later it is old anyway.
+
+    Raises:
+        OSError: the disk is full or the folder is gone.
+    """
+    beside = path.with_name(path.name + ".new")
+    beside.write_bytes(encode(snapshot))
+    os.replace(beside, path)  # noqa: PTH105 - Path.replace would only wrap it
+
+
+def read_status(path: Path) -> Snapshot | None:
+    """Return what lies in status.json, None where there is none or it is not ours."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Snapshot)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def process_lives(pid: int, start: int) -> bool:
+    """Say whether exactly this process still runs (a zombie does not).
+
+    `start` is the 22nd field of ``/proc/<pid>/stat`` (proc_pid_stat(5)); 0 matches nothing.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    # The second field is the name in parentheses and may itself hold spaces and parentheses.
+    fields = stat.rpartition(b")")[2].split()
+    return fields[0] not in {b"Z", b"X"} and int(fields[19]) == start
+
+
+def is_running(snapshot: Snapshot) -> bool:
+    """Say whether the supervisor that wrote the snapshot is still at work."""
+    return snapshot.run.state != "finished" and process_lives(snapshot.run.pid, snapshot.run.pid_start)
