@@ -1,0 +1,76 @@
+"""Runs a short foreign command that may hang, flood its output or not be what it seems."""
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+_OUTPUT_LIMIT = 65_536
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a command."""
+
+    code: int | None
+    """Exit code, negative for a signal; None when it was killed by us."""
+    output: str
+    """The last 64 KiB of both its outputs, as text."""
+
+    @property
+    def last_line(self) -> str:
+        """The last line that says something, for a message; at most 200 characters."""
+        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        return lines[-1][:200] if lines else "it said nothing"
+
+
+def run(
+    command: Sequence[str],
+    *,
+    deadline: float,
+    silence: float | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Run a command to its end, in a session of its own, and leave nothing of that session behind.
+
+    Args:
+        command: program and arguments; nothing of it goes through a shell.
+        deadline: seconds after which it is killed.
+        silence: seconds without any output after which it is killed as well.
+        environ: its environment, ours when None.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    end = time.monotonic() + deadline
+    with subprocess.Popen(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=None if environ is None else dict(environ),
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - it was asked for above; for the type checker
+        output = bytearray()
+        finished = False
+        while (left := end - time.monotonic()) > 0:
+            wait = left if silence is None else min(left, silence)
+            if not select.select([process.stdout], [], [], wait)[0]:
+                break
+            chunk = os.read(process.stdout.fileno(), _OUTPUT_LIMIT)
+            if not chunk:
+                finished = True
+                break
+            output += chunk
+            del output[:-_OUTPUT_LIMIT]
+        if finished:
+            # A pidfd tells of the end without reaping: until the block is left, the group's number stays this one's.
+            pidfd = os.pidfd_open(process.pid)
+            finished = bool(select.select([pidfd], [], [], max(end - time.monotonic(), 0.1))[0])
+            os.close(pidfd)
+        os.killpg(process.pid, signal.SIGKILL)
+    return Outcome(process.returncode if finished else None, output.decode(errors="replace"))
