@@ -1,0 +1,154 @@
+"""The process beside a run that writes tracking.json and draws the progress, so that neither can slow the run down.
+
+It is started by the supervisor and ends at the end of its standard input: with the supervisor, however that ends. A
+terminal that takes no more (Ctrl-S) blocks the drawing thread only; tracking.json has a thread of its own.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+
+from supervisor.views import progress
+from supervisor.views.status import Snapshot, read_status
+from supervisor.views.text import clean
+
+_TRACKING_INTERVAL = 10.0
+_TRACKING_SHARE = 50
+"""A write that took so many seconds is followed by that many times as many without one."""
+_DRAW_INTERVAL = 0.5
+_LINE_INTERVAL = 10.0
+_LOUD = ("WARNING", "ERROR")
+
+
+def run(
+    run_dir: Path,
+    show: str,
+    *,
+    write_tracking: Callable[[Path], object],
+    stdin_fd: int = 0,
+    output: TextIO | None = None,
+) -> int:
+    """Keep the books until standard input ends; return the exit code 0.
+
+    Args:
+        run_dir: the run directory.
+        show: ``live``, ``plain`` or ``quiet``.
+        write_tracking: writes tracking.json of a run directory from its ledger.
+        stdin_fd: what tells of the supervisor's end.
+        output: where to draw; standard output when None.
+    """
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)  # the supervisor's end is ours, and a signal to the group is for it
+    with contextlib.suppress(OSError):  # a sandbox may forbid it; it is only a courtesy to the browsers
+        os.nice(5)
+    over = threading.Event()
+    books = threading.Thread(
+        target=_keep_books, args=(run_dir, write_tracking, stdin_fd, over), name="tracking", daemon=True
+    )
+    books.start()
+    try:
+        _show(run_dir / "status.json", show, over, output or sys.stdout)
+    except OSError:
+        over.wait()  # the terminal is gone: the books are kept all the same
+    books.join()
+    return 0
+
+
+def _keep_books(run_dir: Path, write: Callable[[Path], object], stdin_fd: int, over: threading.Event) -> None:
+    pause, trouble = _TRACKING_INTERVAL, ""
+    done = False
+    while not done:
+        done = _ended(stdin_fd, pause)
+        begun = time.monotonic()
+        try:
+            write(run_dir)
+        except Exception as error:  # noqa: BLE001 - a full disk or a busy ledger must not end the books: the next may do
+            if str(error) != trouble:
+                trouble = str(error)
+                _complain(run_dir, trouble)
+        pause = max(_TRACKING_INTERVAL, (time.monotonic() - begun) * _TRACKING_SHARE)
+    over.set()
+
+
+def _complain(run_dir: Path, trouble: str) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    with contextlib.suppress(OSError), (run_dir / "logs" / "clerk.log").open("a") as log:  # the disk may be full
+        log.write(f"{now} WARNING supervisor tracking.json could not be written: {clean(trouble)}\n")
+
+
+def _ended(fd: int, seconds: float) -> bool:
+    """Wait for the end of `fd`, at most `seconds`; anything that is written to it is ignored."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if select.select([fd], [], [], left)[0] and not os.read(fd, 65_536):
+            return True
+    return False
+
+
+def _show(status: Path, show: str, over: threading.Event, output: TextIO) -> None:
+    if show == "live":
+        _show_live(status, over, Console(file=output))
+    elif show == "plain":
+        _show_plain(status, over, output)
+    else:
+        over.wait()
+
+
+def _show_live(status: Path, over: threading.Event, console: Console) -> None:
+    last: Snapshot | None = None
+    with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+        while True:
+            done = over.wait(_DRAW_INTERVAL)
+            snapshot = read_status(status)
+            if snapshot is not None and (snapshot != last or done):
+                last = snapshot
+                live.update(progress.picture(snapshot, console.height - 1), refresh=True)
+            if done:
+                return
+
+
+def _show_plain(status: Path, over: threading.Event, output: TextIO) -> None:
+    reporter = PlainReporter()
+    while True:
+        done = over.wait(_DRAW_INTERVAL)
+        snapshot = read_status(status)
+        if snapshot is not None:
+            for line in reporter.lines(snapshot, time.monotonic(), last=done):
+                print(line, file=output, flush=True)
+        if done:
+            return
+
+
+class PlainReporter:
+    """Chooses what a log of the progress says: every warning once, a line at each change of state and every 10 s."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()
+        self._state = ""
+        self._next = 0.0
+        self._line = ""
+
+    def lines(self, snapshot: Snapshot, now: float, *, last: bool = False) -> list[str]:
+        """Return the lines to print at the monotonic time `now`."""
+        notices = [notice for notice in snapshot.recent if notice.level in _LOUD]
+        fresh = [notice for notice in notices if (notice.at, notice.text) not in self._said]
+        self._said = {(notice.at, notice.text) for notice in notices}
+        lines = [f"{notice.at[11:19]} {clean(notice.text)}" for notice in fresh]
+        state = progress.state_sentence(snapshot)
+        if last or state != self._state or now >= self._next:
+            line = progress.plain(snapshot)
+            if line != self._line:
+                lines.append(line)
+            self._line, self._state, self._next = line, state, now + _LINE_INTERVAL
+        return lines

@@ -1,0 +1,162 @@
+"""The progress of a run on a terminal: a picture redrawn in place, or one plain line."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from supervisor.views.status import MetricsView, Snapshot, Totals, WorkerView
+from supervisor.views.text import clean, duration, number, plural, size
+
+_HEADER_LINES = 6
+_RECENT = 5
+_FEWEST_WORKERS = 3
+_STATE_STYLES = {"running": "green", "paused": "yellow", "draining": "yellow", "finished": "bold"}
+_LEVEL_STYLES = {"WARNING": "yellow", "ERROR": "red"}
+
+
+def picture(snapshot: Snapshot, height: int = 24) -> RenderableType:
+    """Return the whole display, of at most `height` lines; it fills the console's width and needs 80 columns."""
+    room = height - _HEADER_LINES
+    recent = snapshot.recent[-min(_RECENT, max(room - len(snapshot.workers) - 2, 2)) :]
+    shown = max(room - len(recent) - 2, _FEWEST_WORKERS)
+    parts: list[RenderableType] = [_header(snapshot), _bar(snapshot.totals)]
+    parts += [Text(line, no_wrap=True, overflow="ellipsis") for line in _figures(snapshot)]
+    if snapshot.workers and snapshot.run.state != "finished":
+        parts += [Text(), _workers(snapshot.workers, shown)]
+    if recent:
+        parts.append(Text())
+    for notice in recent:
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(notice.at[11:19], style="dim")
+        line.append("  " + clean(notice.text), style=_LEVEL_STYLES.get(notice.level, ""))
+        parts.append(line)
+    return Group(*parts)
+
+
+def plain(snapshot: Snapshot) -> str:
+    """Return the state of the run in one line."""
+    totals, metrics = snapshot.totals, snapshot.metrics
+    parts = [f"{number(totals.finished)} of {plural(totals.total, 'reference')} finished ({_percent(totals)} %)"]
+    for count, word in (
+        (totals.failed, "failed"),
+        (totals.in_progress, "in progress"),
+        (totals.waiting, "waiting for another attempt"),
+    ):
+        if count:
+            parts.append(f"{number(count)} {word}")
+    if snapshot.run.state != "finished":
+        parts += _pace(metrics)
+    return f"{snapshot.run.updated_at[11:19]} {state_sentence(snapshot)}: {', '.join(parts)}"
+
+
+def state_sentence(snapshot: Snapshot) -> str:
+    """Return the state with its reason: ``paused (the disk is full)``."""
+    reason = snapshot.run.reason
+    return f"{snapshot.run.state} ({clean(reason)})" if reason else snapshot.run.state
+
+
+def table_lines(snapshot: Snapshot) -> Iterator[str]:
+    """Yield the state of the run in some lines without any control characters, for ``status`` and for pipes."""
+    yield f"{clean(snapshot.run.site)}: {state_sentence(snapshot)}, run {snapshot.run.run_id}"
+    yield from _figures(snapshot)
+    if snapshot.site.reason:
+        yield f"site: {clean(snapshot.site.state)} ({clean(snapshot.site.reason)})"
+
+
+def _header(snapshot: Snapshot) -> Text:
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append("nightfleet ", style="bold")
+    line.append(f"{clean(snapshot.run.site, 30)}  ")
+    line.append(state_sentence(snapshot), style=_STATE_STYLES.get(snapshot.run.state, ""))
+    if snapshot.site.reason:
+        line.append(f"  site: {clean(snapshot.site.state)}, {clean(snapshot.site.reason)}", style="yellow")
+    return line
+
+
+def _bar(totals: Totals) -> Table:
+    grid = Table.grid(padding=(0, 1), expand=True)
+    grid.add_column(ratio=1)
+    grid.add_column(justify="right", no_wrap=True)
+    bar = ProgressBar(total=max(totals.total, 1), completed=totals.finished)
+    grid.add_row(bar, f"{_percent(totals)} %  {number(totals.finished)} of {number(totals.total)}")
+    return grid
+
+
+def _percent(totals: Totals) -> int:
+    # Rounded down: 100 % is said only when everything is done.
+    return totals.finished * 100 // totals.total if totals.total else 0
+
+
+def _figures(snapshot: Snapshot) -> list[str]:
+    totals, metrics = snapshot.totals, snapshot.metrics
+    counts = (
+        f"completed {number(totals.completed)}   failed {number(totals.failed)}   in progress "
+        f"{number(totals.in_progress)}   waiting {number(totals.waiting)}   pending {number(totals.pending)}"
+    )
+    pace = _pace(metrics) if snapshot.run.state != "finished" else []
+    if metrics.seconds_median is not None and metrics.seconds_p95 is not None:
+        pace.append(f"{metrics.seconds_median:.1f} s each (95 %: {metrics.seconds_p95:.1f} s)")
+    return [line for line in (counts, ", ".join(pace), _yield(metrics)) if line]
+
+
+def _yield(metrics: MetricsView) -> str:
+    parts = []
+    if metrics.documents:
+        parts.append(f"{plural(metrics.documents, 'document')}, {size(metrics.bytes)}")
+    kinds = [f"{clean(kind, 40)} {number(count)}" for kind, count in list(metrics.failures.items())[:4]]
+    if kinds:
+        parts.append(f"failed attempts: {', '.join(kinds)}")
+    if metrics.kills:
+        parts.append(f"{plural(metrics.kills, 'worker')} killed")
+    return "; ".join(parts)
+
+
+def _pace(metrics: MetricsView) -> list[str]:
+    parts = []
+    if metrics.per_minute is not None:
+        parts.append(f"{metrics.per_minute:.1f} a minute")
+    if metrics.eta_seconds:
+        low, high = metrics.eta_low, metrics.eta_high
+        spread = f" ({_range(low, high)})" if low is not None and high is not None else ""
+        parts.append(f"about {duration(metrics.eta_seconds)} left{spread}")
+    return parts
+
+
+def _range(low: float, high: float) -> str:
+    first, last = duration(low), duration(high)
+    same_unit = first.split()[1:] == last.split()[1:]
+    return f"{first.split()[0] if same_unit else first} to {last}"
+
+
+def _workers(workers: tuple[WorkerView, ...], shown: int) -> Table:
+    table = Table(box=None, padding=(0, 1), pad_edge=False, expand=True, header_style="dim")
+    table.add_column("worker", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("reference", no_wrap=True, overflow="ellipsis", ratio=3, min_width=8)
+    table.add_column("try", justify="right", no_wrap=True)
+    table.add_column("step", no_wrap=True, overflow="ellipsis", ratio=4, min_width=8)
+    table.add_column("for", justify="right", no_wrap=True)
+    table.add_column("memory", justify="right", no_wrap=True)
+    table.add_column("restarts", justify="right", no_wrap=True)
+    # Where not all fit, those that have been at it longest are the ones to look at.
+    chosen = workers
+    if len(workers) > shown:
+        longest = sorted(workers, key=lambda worker: -worker.state_seconds)[: shown - 1]
+        chosen = tuple(sorted(longest, key=lambda worker: worker.slot))
+    for worker in chosen:
+        table.add_row(
+            str(worker.slot),
+            clean(worker.state, 12),
+            Text(clean(worker.ref, 60)),
+            str(worker.number) if worker.number else "",
+            Text(clean(worker.step, 60)),
+            duration(worker.state_seconds),
+            size(worker.memory_bytes) if worker.memory_bytes else "",
+            str(worker.restarts) if worker.restarts else "",
+        )
+    if len(chosen) < len(workers):
+        table.add_row("", Text(f"and {len(workers) - len(chosen)} more", style="dim"))
+    return table

@@ -1,0 +1,46 @@
+"""Words and figures as people read them on a terminal; what comes from a site is made harmless first."""
+
+import unicodedata
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_THOUSAND = 1000
+
+
+def clean(text: str, limit: int = 200) -> str:
+    """Return text that cannot move a cursor, change a colour, reverse a line or flood the screen."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join("�" if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else letter for letter in cut)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in at most two units: ``45 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < 10 * _MINUTE:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+def size(count: int) -> str:
+    """Return a size in bytes with a decimal unit and at most three digits: ``412 MB``, ``2.1 GB``."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < _THOUSAND:
+            return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"  # noqa: PLR2004
+        value /= _THOUSAND
+    return f"{value:.1f} TB"
+
+
+def number(count: int) -> str:
+    """Return a count with its thousands marked."""
+    return f"{count:,}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun in the right number."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
