@@ -136,6 +136,12 @@ class Ready(FromWorker, frozen=True, tag=True):
     """The worker can take work: after its start, and after a `Failed` with ready=False."""
 
 
+class StartFailed(FromWorker, frozen=True, tag=True):
+    """The worker cannot get ready and ends now; `reason` is one sentence, secrets masked."""
+
+    reason: Text
+
+
 class Heartbeat(FromWorker, frozen=True, tag=True):
     """The event loop turns. Sent every `WorkerSettings.heartbeat_interval` seconds, also during work."""
 
@@ -220,7 +226,16 @@ class Failed(FromWorker, frozen=True, tag=True):
 
 Inbound = LogIn | ExportInventory | UseSession | Assign | Refresh | ShutDown
 Outbound = (
-    Hello | BrowserStarted | Ready | Heartbeat | LoggedIn | InventoryExported | ErrandFailed | Succeeded | Failed
+    Hello
+    | BrowserStarted
+    | StartFailed
+    | Ready
+    | Heartbeat
+    | LoggedIn
+    | InventoryExported
+    | ErrandFailed
+    | Succeeded
+    | Failed
 )
 
 

@@ -61,6 +61,7 @@ class Discard(msgspec.Struct, frozen=True):
     """The attempt is over and failed: keep its evidence, throw its staging folder away."""
 
     attempt: int
+    ref_id: int
     ref: str
     number: int
     kind: str

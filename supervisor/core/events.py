@@ -98,7 +98,7 @@ class StopRequested(msgspec.Struct, frozen=True):
 
 
 class PauseRequested(msgspec.Struct, frozen=True):
-    """Hand out nothing more until further notice. `cause` is ``operator`` or a trouble of the machine such as ``disk``."""
+    """Hand out nothing more for now. `cause` is ``operator`` or a trouble of the machine such as ``disk``."""
 
     cause: str
     reason: str

@@ -34,3 +34,26 @@ class Policy(msgspec.Struct, frozen=True):
     """How often a reference may go back uncounted before such failures count as well."""
     login_tries: int = 3
     """Logins in a row that failed without being refused, before the site ever answered in this run."""
+    breaker_references: int = 3
+    """References that must fail alike, with no success in between, before the site is taken to be down."""
+    breaker_window: float = 120.0
+    """Within this time."""
+    breaker_pause: float = 5.0
+    """The first pause; doubled with every probe that fails."""
+    breaker_pause_limit: float = 300.0
+    breaker_calm: int = 10
+    """Successes in a row after which the pause is back at its first length."""
+    throttle_pause: float = 30.0
+    """After a 429 that does not say how long to wait."""
+    throttle_pause_limit: float = 3600.0
+    """The longest Retry-After that is believed."""
+    outage_limit: float = 10_800.0
+    """How long the site may be down before the run stops, resumable; three hours let a two-hour maintenance pass."""
+    fruitless_sessions: int = 3
+    """Sessions in a row that were lost before anything was completed: the run stops."""
+    poison_crashes: int = 2
+    """Crashes of its browser or worker after which a reference is set aside and tried last, alone."""
+    sick_failures: int = 3
+    """Failures in a row of one worker, while others succeed: it gets a fresh browser, then a fresh process."""
+    staging_root: str = ""
+    """Folder under which each attempt has its staging folder, named by its number."""

@@ -41,6 +41,25 @@ class AttemptFailed(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...] = ()
 
 
+class AttemptForgiven(msgspec.Struct, frozen=True):
+    """An attempt that was counted turns out to have been the site's fault: it is taken back.
+
+    A reference that had failed for good by it (`reopen`) is pending again.
+    """
+
+    attempt: int
+    ref_id: int
+    reopen: bool
+
+
+class ReferenceGivenUp(msgspec.Struct, frozen=True):
+    """At the start: the reference has no attempts left, because the last one ended with the supervisor or the machine."""
+
+    ref_id: int
+    kind: Kind
+    message: str
+
+
 class ReferenceReopened(msgspec.Struct, frozen=True):
     """The operator wants a failed reference tried again: pending, with no attempt counted."""
 
@@ -48,7 +67,7 @@ class ReferenceReopened(msgspec.Struct, frozen=True):
 
 
 class Incident(msgspec.Struct, frozen=True):
-    """Something for the night's history: a start, kill, restart, pause, outage. `what` is one word, `detail` a sentence."""
+    """Something for the night's history: a start, kill, pause, outage. `what` is one word, `detail` a sentence."""
 
     what: str
     detail: str
@@ -57,7 +76,15 @@ class Incident(msgspec.Struct, frozen=True):
     attempt: int = 0
 
 
-Record = AttemptStarted | AttemptSucceeded | AttemptFailed | ReferenceReopened | Incident
+Record = (
+    AttemptStarted
+    | AttemptSucceeded
+    | AttemptFailed
+    | AttemptForgiven
+    | ReferenceGivenUp
+    | ReferenceReopened
+    | Incident
+)
 
 
 class Entry(msgspec.Struct, frozen=True):

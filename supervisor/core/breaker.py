@@ -1,0 +1,142 @@
+"""The breaker between the fleet and a site that is down for everyone.
+
+    CLOSED    work is handed out freely
+    OPEN      nothing is handed out until `until`
+    PROBING   one reference at a time may try whether the site is back
+    RAMPING   it is: the allowed number doubles with every success, up to the whole fleet
+
+It opens when several references on several workers failed alike and nothing succeeded in between, or when the site
+asked for a pause. One bad reference or one sick worker never opens it. The pause doubles with every probe that fails,
+and goes back to its first length only after a run of successes, so that it does not flap.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from supervisor.core.failures import Alike
+from supervisor.core.policy import Policy
+from supervisor.core.queue import Reference
+
+
+class BreakerState(Enum):
+    """See the module's table."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    PROBING = "probing"
+    RAMPING = "ramping"
+
+
+class Suspect(msgspec.Struct, frozen=True):
+    """A failure that may have been the site's."""
+
+    at: float
+    alike: Alike
+    slot: int
+    attempt: int
+    reference: Reference
+    charged: bool
+    """The attempt was counted; taken back when this turns out to be an outage."""
+
+
+class Breaker:
+    """Decides how many references may be in flight."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.state = BreakerState.CLOSED
+        self.until = 0.0
+        self.opened_at: float | None = None
+        self.reason = ""
+        self._pause = policy.breaker_pause
+        self._allowed = 0
+        self._successes = 0
+        self._suspects: list[Suspect] = []
+
+    def allows(self, in_flight: int, now: float) -> bool:
+        """Say whether one more reference may go out now."""
+        if self.state is BreakerState.OPEN and now >= self.until:
+            self.state = BreakerState.PROBING
+        match self.state:
+            case BreakerState.CLOSED:
+                return True
+            case BreakerState.OPEN:
+                return False
+            case BreakerState.PROBING:
+                return in_flight == 0
+            case BreakerState.RAMPING:
+                return in_flight < self._allowed
+
+    def next_deadline(self) -> float | None:
+        """When the pause ends."""
+        return self.until if self.state is BreakerState.OPEN else None
+
+    def answered(self, slots: int) -> bool:
+        """The site answered sensibly. Say whether this closed the breaker."""
+        self._suspects.clear()
+        self._successes += 1
+        if self._successes >= self._policy.breaker_calm:
+            self._pause = self._policy.breaker_pause
+        match self.state:
+            case BreakerState.PROBING:
+                self.state = BreakerState.RAMPING
+                self._allowed = 2
+            case BreakerState.RAMPING:
+                self._allowed *= 2
+            case BreakerState.CLOSED | BreakerState.OPEN:
+                return False  # what was in flight when it opened proves nothing, and an asked-for pause is kept
+        if self._allowed < slots:
+            return False
+        self.state = BreakerState.CLOSED
+        self.opened_at = None
+        return True
+
+    def suspect(self, suspect: Suspect, slots: int) -> tuple[Suspect, ...] | None:
+        """Take a failure that may be the site's. Returns the failures that opened the breaker; None: it stays closed.
+
+        While it is not closed, any such failure opens it again and is returned alone.
+        """
+        self._successes = 0
+        if self.state is not BreakerState.CLOSED:
+            self.open(suspect.alike.value, suspect.at)
+            return (suspect,)
+        since = suspect.at - self._policy.breaker_window
+        self._suspects = [old for old in self._suspects if old.at >= since and old.alike is suspect.alike]
+        self._suspects.append(suspect)
+        references = {one.reference.ref_id for one in self._suspects}
+        workers = {one.slot for one in self._suspects}
+        if len(references) < self._policy.breaker_references or len(workers) < min(2, slots):
+            return None
+        opening = tuple(self._suspects)
+        self.open(suspect.alike.value, suspect.at)
+        return opening
+
+    def open(self, reason: str, now: float, pause: float | None = None) -> None:
+        """Hand nothing out for `pause` seconds, or for the present length of the growing pause.
+
+        While it is open already, an asked-for pause can only prolong it, and failures of what was in flight do not.
+        """
+        self._successes = 0
+        self._suspects.clear()
+        if self.opened_at is None:
+            self.opened_at = now
+        if self.state is BreakerState.OPEN:
+            if pause is not None:
+                self.until = max(self.until, now + pause)
+            return
+        self.state = BreakerState.OPEN
+        self.reason = reason
+        self.until = now + (self._pause if pause is None else pause)
+        if pause is None:
+            self._pause = min(self._pause * 2, self._policy.breaker_pause_limit)
+
+    def exhausted(self, now: float) -> bool:
+        """It has been open for longer than the run is willing to wait."""
+        return self.opened_at is not None and now - self.opened_at >= self._policy.outage_limit
+
+    def postpone(self, seconds: float) -> None:
+        """Time passed in which nobody could try."""
+        self.until += seconds
+        if self.opened_at is not None:
+            self.opened_at += seconds

@@ -1,0 +1,144 @@
+"""What to do next, after every event: end what is over, start what is missing, hand out what may go out."""
+
+from supervisor.core import errands
+from supervisor.core.attempts import Attempt
+from supervisor.core.commands import Finish, Send, Spawn
+from supervisor.core.fleet import Slot, SlotState
+from supervisor.core.records import AttemptStarted
+from supervisor.core.state import EXIT_COMPLETED, EXIT_SOME_FAILED, EXIT_STOPPED, Ending, RunState, Stage
+from supervisor.core.watchdog import dismiss
+from worker.protocol import Assign, ShutDown, UseSession
+
+
+def turn(run: RunState) -> None:
+    """Bring the run forward as far as it goes without another event."""
+    if run.stage is Stage.DRAINING:
+        _go_on_when_reopened(run)
+    if run.stage is Stage.RUNNING:
+        _end_when_done(run)
+    match run.stage:
+        case Stage.RUNNING:
+            run.queue.promote(run.now)
+            _staff(run)
+            _hand_out(run)
+        case Stage.DRAINING:
+            _drain(run)
+        case Stage.STOPPING:
+            for slot in run.slots.values():
+                if slot.state not in {SlotState.VACANT, SlotState.RETIRED, SlotState.KILLING}:
+                    dismiss(run, slot)
+            _finish_when_empty(run)
+        case Stage.FINISHED:
+            pass
+
+
+def _end_when_done(run: RunState) -> None:
+    outage = run.policy.outage_limit
+    if run.inventory_known and not run.queue.unfinished:
+        done = _done(run)
+        run.end(done.code, done.reason)
+    elif run.breaker.exhausted(run.now):
+        run.end(EXIT_STOPPED, f"the site was down for {outage:.0f} s: {run.breaker.reason}")
+    elif run.session.exhausted(run.now, outage):
+        run.end(EXIT_STOPPED, f"nobody could log in for {outage:.0f} s")
+
+
+def _go_on_when_reopened(run: RunState) -> None:
+    """References were reopened while the last workers of a finished run were leaving."""
+    if run.ending is not None and run.ending.code <= EXIT_SOME_FAILED and run.queue.unfinished:
+        run.stage, run.ending = Stage.RUNNING, None
+
+
+def _done(run: RunState) -> Ending:
+    totals = run.queue.totals()
+    if totals.failed:
+        return Ending(EXIT_SOME_FAILED, f"finished: {totals.completed} references completed, {totals.failed} failed")
+    return Ending(EXIT_COMPLETED, f"finished: all {totals.completed} references completed")
+
+
+def _staff(run: RunState) -> None:
+    """Start children in vacant slots, as long as there is work for them, and let go of those whose time has come."""
+    wanted = run.queue.unfinished if run.inventory_known else len(run.slots)
+    living = run.live_slots()
+    for slot in run.slots.values():
+        if slot.state is SlotState.VACANT and slot.retiring:
+            slot.move(SlotState.RETIRED, run.now)
+        elif slot.state is SlotState.VACANT and run.now >= slot.not_before and living < wanted:
+            incarnation = run.number("incarnation")
+            slot.begin(incarnation, run.now, run.now + run.policy.start_timeout)
+            run.do(Spawn(slot.number, incarnation))
+            living += 1
+        elif slot.state is SlotState.IDLE and (slot.retiring or slot.recycle or _worn_out(run, slot)):
+            _let_go(run, slot)
+
+
+def _worn_out(run: RunState, slot: Slot) -> bool:
+    return 0 < run.policy.recycle_after <= slot.tasks
+
+
+def _hand_out(run: RunState) -> None:
+    """Give every idle worker what the run needs most: a login, an export, a reference."""
+    if run.pauses:
+        return
+    for slot in run.slots.values():
+        if slot.state is not SlotState.IDLE or run.now < slot.rest_until:
+            continue
+        if not run.breaker.allows(len(run.attempts), run.now):
+            return
+        if not run.session.valid or not run.inventory_known:
+            if not errands.under_way(run) and run.now >= run.session.not_before:
+                errands.next_errand(run, slot)
+            return
+        reference = run.queue.take(run.policy.poison_crashes)
+        if reference is None:
+            return
+        reference.attempts += 1
+        attempt = Attempt(run.number("attempt"), reference, slot.number, slot.incarnation, run.session.generation)
+        _assign(run, slot, attempt)
+
+
+def _assign(run: RunState, slot: Slot, attempt: Attempt) -> None:
+    reference = attempt.reference
+    run.attempts[attempt.attempt] = attempt
+    run.write(AttemptStarted(attempt.attempt, reference.ref_id, attempt.number, slot.number, slot.incarnation))
+    if slot.generation != run.session.generation:
+        slot.generation = run.session.generation
+        run.do(Send(slot.number, slot.incarnation, UseSession(run.session.content)))
+    slot.attempt = attempt.attempt
+    slot.step, slot.step_since = "", run.now
+    slot.move(SlotState.BUSY, run.now, run.now + run.policy.stuck_threshold)
+    assign = Assign(
+        attempt=attempt.attempt,
+        ref=reference.ref,
+        number=attempt.number,
+        last=attempt.number > run.policy.max_retries,
+        staging=f"{run.policy.staging_root}/{attempt.attempt}",
+        deadline=run.policy.task_timeout,
+    )
+    run.do(Send(slot.number, slot.incarnation, assign))
+
+
+def _let_go(run: RunState, slot: Slot) -> None:
+    slot.move(SlotState.LEAVING, run.now, run.now + run.policy.shutdown_timeout)
+    run.do(Send(slot.number, slot.incarnation, ShutDown()))
+
+
+def _drain(run: RunState) -> None:
+    """Wait for the attempts in flight; let the workers go that hold nothing."""
+    for slot in run.slots.values():
+        if slot.state is SlotState.IDLE:
+            _let_go(run, slot)
+        elif slot.state in {SlotState.STARTING, SlotState.RECOVERING, SlotState.ERRAND}:
+            dismiss(run, slot)
+    _finish_when_empty(run)
+
+
+def _finish_when_empty(run: RunState) -> None:
+    if run.attempts or any(slot.state not in {SlotState.VACANT, SlotState.RETIRED} for slot in run.slots.values()):
+        return
+    if run.ending is None:
+        raise AssertionError("the run drains without a reason")
+    if run.ending.code == EXIT_STOPPED and run.inventory_known and not run.queue.unfinished:
+        run.ending = _done(run)  # it was stopped, but there was nothing left to do
+    run.stage = Stage.FINISHED
+    run.do(Finish(run.ending.code, run.ending.reason))

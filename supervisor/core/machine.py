@@ -1,0 +1,267 @@
+"""The state machine of a run: `Machine.handle(event, now)` takes an event and returns the commands that follow.
+
+- `now` is a value, in monotonic seconds; it never goes back.
+- A message counts only when it comes from the present incarnation of its slot, and an answer only when it names what
+  this slot holds. Whatever else arrives changes nothing.
+- A record is written before the command that depends on it is given.
+"""
+
+from typing import assert_never
+
+from supervisor.core import dispatch, errands, outcomes, watchdog
+from supervisor.core import events as ev
+from supervisor.core.attempts import Attempt, Phase
+from supervisor.core.backlog import Backlog
+from supervisor.core.commands import Command, Publish
+from supervisor.core.fleet import ALIVE, Slot, SlotState
+from supervisor.core.policy import Policy
+from supervisor.core.records import Entry, ReferenceGivenUp, ReferenceReopened
+from supervisor.core.state import EXIT_RECIPE, EXIT_STOPPED, RunState, Stage
+from worker.protocol import (
+    VERSION,
+    BrowserStarted,
+    ErrandFailed,
+    Failed,
+    Heartbeat,
+    Hello,
+    InventoryExported,
+    Kind,
+    LoggedIn,
+    Outbound,
+    Ready,
+    StartFailed,
+    Succeeded,
+)
+
+
+class Machine:
+    """One run, from what the ledger knows at its start to `Finish`."""
+
+    def __init__(self, policy: Policy, workers: int, backlog: Backlog, now: float) -> None:
+        self.run = RunState(policy, workers, backlog, now)
+        for reference in self.run.queue.give_up(policy.max_retries + 1):
+            text = (
+                f"no attempt is left after {reference.attempts}; the last one ended with the supervisor or the machine"
+            )
+            self.run.write(ReferenceGivenUp(reference.ref_id, Kind.SUPERVISOR_LOST, text))
+
+    def handle(self, event: ev.Event, now: float) -> list[Command]:
+        """Take one event at `now`; return the commands to carry out, in their order.
+
+        Raises:
+            AssertionError: time went back, or a bug of ours.
+        """
+        run = self.run
+        if now < run.now:
+            raise AssertionError(f"time went back from {run.now} to {now}")
+        run.now = now
+        if run.stage is not Stage.FINISHED:
+            _take(run, event)
+            dispatch.turn(run)
+        return run.commands()
+
+    def next_deadline(self) -> float:
+        """When `TimePassed` must come at the latest; never more than the watchdog interval ahead."""
+        run = self.run
+        deadlines = [run.statistics_at]
+        working = run.stage is Stage.RUNNING
+        for slot in run.slots.values():
+            due = slot.next_deadline(run.policy.heartbeat_timeout)
+            if due is not None:
+                deadlines.append(due)
+            if working and slot.state is SlotState.VACANT and slot.not_before > run.now:
+                deadlines.append(slot.not_before)
+            if working and slot.state is SlotState.IDLE and slot.rest_until > run.now:
+                deadlines.append(slot.rest_until)
+        if working:
+            ahead = (run.queue.next_due(), run.breaker.next_deadline(), run.session.not_before)
+            deadlines.extend(due for due in ahead if due is not None and due > run.now)
+        return min(deadlines)
+
+    def check_invariants(self) -> None:
+        """Check what must hold after every event, in time linear in the slots.
+
+        Raises:
+            AssertionError: a promise of the core is broken.
+        """
+        self.run.check()
+
+
+def _take(run: RunState, event: ev.Event) -> None:
+    match event:
+        case ev.WorkerSpoke() | ev.WorkerGarbled() | ev.WorkerExited() | ev.SpawnFailed() | ev.MemoryMeasured():
+            slot = run.slots.get(event.slot)
+            if slot is not None and slot.incarnation == event.incarnation and slot.state in ALIVE:
+                _of_worker(run, slot, event)
+        case ev.TreeGone(slot=number, incarnation=incarnation):
+            slot = run.slots.get(number)
+            if slot is not None and slot.incarnation == incarnation and slot.state is SlotState.KILLING:
+                watchdog.tree_gone(run, slot)
+                _after_death(run, slot)
+        case ev.Published(attempt=number, documents=documents):
+            attempt = _publishing(run, number)
+            if attempt is not None:
+                outcomes.settle_success(run, attempt, documents)
+        case ev.PublishFailed(attempt=number, kind=kind, message=message):
+            attempt = _publishing(run, number)
+            if attempt is not None:
+                outcomes.settle_failure(run, attempt, Failed(number, kind, message, ready=True))
+        case ev.InventoryLoaded(entries=entries):
+            run.loading, run.inventory_known = False, True
+            run.queue.add(entries, run.now)
+            run.incident("inventory", f"the inventory has {len(entries)} references")
+        case ev.InventoryRejected(reason=reason):
+            run.loading = False
+            run.end(EXIT_RECIPE, f"the inventory export cannot be used: {reason}")
+        case ev.TimePassed():
+            watchdog.watch(run)
+        case ev.LoopStalled(seconds=seconds):
+            run.breaker.postpone(seconds)
+            for slot in run.slots.values():
+                slot.postpone(seconds)
+            run.incident("stalled", f"the supervisor stood still for {seconds:.1f} s, which no deadline counts")
+        case _:
+            _of_operator(run, event)
+
+
+def _of_operator(
+    run: RunState,
+    event: ev.StopRequested
+    | ev.PauseRequested
+    | ev.ResumeRequested
+    | ev.ScaleRequested
+    | ev.RetryRequested
+    | ev.RestartRequested,
+) -> None:
+    match event:
+        case ev.StopRequested(at_once=at_once, reason=reason):
+            run.end(EXIT_STOPPED, reason, at_once=at_once)
+        case ev.PauseRequested(cause=cause, reason=reason):
+            run.pause(cause, reason)
+        case ev.ResumeRequested(cause=cause):
+            if run.pauses.pop(cause, None) is not None:
+                run.incident("resumed", f"goes on: the pause by the {cause} is over")
+        case ev.ScaleRequested(workers=workers):
+            _scale(run, workers)
+        case ev.RetryRequested(entries=entries):
+            _retry(run, entries)
+        case ev.RestartRequested(slot=number):
+            if number in run.slots:
+                run.slots[number].recycle = True
+        case _:
+            assert_never(event)
+
+
+def _scale(run: RunState, workers: int) -> None:
+    """Have so many slots: new ones at the end, or the last ones retire when they have finished what they hold."""
+    for number in range(1, max(workers, *run.slots) + 1):
+        slot = run.slots.setdefault(number, Slot(number, run.now))
+        slot.retiring = number > workers
+        if not slot.retiring and slot.state is SlotState.RETIRED:
+            slot.move(SlotState.VACANT, run.now)
+    run.incident("scaled", f"the operator wants {workers} workers")
+
+
+def _retry(run: RunState, entries: tuple[Entry, ...]) -> None:
+    for entry in entries:
+        run.write(ReferenceReopened(entry.ref_id))
+    run.queue.reopen_entries(entries)
+    run.incident("reopened", f"the operator wants {len(entries)} failed references tried again")
+
+
+def _publishing(run: RunState, number: int) -> Attempt | None:
+    attempt = run.attempts.get(number)
+    return attempt if attempt is not None and attempt.phase is Phase.PUBLISHING else None
+
+
+def _of_worker(
+    run: RunState,
+    slot: Slot,
+    event: ev.WorkerSpoke | ev.WorkerGarbled | ev.WorkerExited | ev.SpawnFailed | ev.MemoryMeasured,
+) -> None:
+    match event:
+        case ev.WorkerSpoke(message=message):
+            slot.last_heard = run.now
+            _hear(run, slot, message)
+        case ev.WorkerGarbled(reason=reason):
+            watchdog.condemn(run, slot, Kind.WORKER_GARBLED, f"the worker sent what is no message: {reason}")
+        case ev.WorkerExited(code=code):
+            watchdog.bury(run, slot, code)
+        case ev.SpawnFailed(reason=reason):
+            watchdog.never_started(run, slot, reason)
+        case ev.MemoryMeasured(bytes=size):
+            watchdog.weigh(run, slot, size)
+        case _:
+            assert_never(event)
+
+
+def _hear(run: RunState, slot: Slot, message: Outbound) -> None:
+    match message:
+        case Hello(version=version):
+            if version != VERSION:
+                watchdog.condemn(run, slot, Kind.WORKER_GARBLED, f"the worker speaks protocol {version}, not {VERSION}")
+        case BrowserStarted():
+            pass  # the shell remembers the browser's session; the core has no use for it
+        case StartFailed(reason=reason):
+            if slot.state is SlotState.STARTING:
+                watchdog.condemn(run, slot, Kind.BROWSER_LOST, reason, evidence=False)
+        case Ready():
+            if slot.state in {SlotState.STARTING, SlotState.RECOVERING}:
+                run.start_failures = 0
+                slot.move(SlotState.IDLE, run.now)
+        case Heartbeat(step=step, step_seconds=seconds):
+            slot.step, slot.step_since = step, run.now - seconds
+        case LoggedIn(errand=errand):
+            if _errand_answered(run, slot, errand, ready=True):
+                errands.logged_in(run, slot, message)
+        case InventoryExported(errand=errand):
+            if _errand_answered(run, slot, errand, ready=True):
+                errands.exported(run, message)
+        case ErrandFailed(errand=errand, ready=ready):
+            if _errand_answered(run, slot, errand, ready=ready):
+                errands.failed(run, message)
+        case Succeeded(attempt=number, documents=documents, steps=steps):
+            if _answered(run, slot, number, ready=True):
+                attempt = run.attempts[number]
+                attempt.phase, attempt.steps = Phase.PUBLISHING, steps
+                reference = attempt.reference
+                run.do(Publish(number, reference.ref_id, reference.ref, attempt.number, documents))
+        case Failed(attempt=number, ready=ready):
+            if _answered(run, slot, number, ready=ready):
+                outcomes.settle_failure(run, run.attempts[number], message)
+        case _:
+            assert_never(message)
+
+
+def _answered(run: RunState, slot: Slot, number: int, *, ready: bool) -> bool:
+    """Free the slot if this is the answer that it owes; say whether it is."""
+    if slot.state is not SlotState.BUSY or slot.attempt != number:
+        return False
+    slot.attempt = 0
+    slot.tasks += 1
+    slot.rest_until = run.now + run.policy.worker_delay
+    _freed(run, slot, ready=ready)
+    return True
+
+
+def _errand_answered(run: RunState, slot: Slot, errand: int, *, ready: bool) -> bool:
+    if slot.state is not SlotState.ERRAND or slot.errand != errand:
+        return False
+    slot.errand = 0
+    _freed(run, slot, ready=ready)
+    return True
+
+
+def _freed(run: RunState, slot: Slot, *, ready: bool) -> None:
+    slot.step = ""
+    if ready:
+        slot.move(SlotState.IDLE, run.now)
+    else:
+        slot.move(SlotState.RECOVERING, run.now, run.now + run.policy.recover_timeout)
+
+
+def _after_death(run: RunState, slot: Slot) -> None:
+    """An errand that died with its worker is a failed errand."""
+    death, slot.death = slot.death, None
+    if death is not None and death.errand and run.stage is Stage.RUNNING:
+        errands.failed(run, death)

@@ -1,0 +1,191 @@
+"""What becomes of a reference when an attempt at it is over, and what the site and the worker have to do with it.
+
+`settle_failure` is the only way back into the queue. An attempt whose worker was condemned comes here when the tree is
+confirmed dead, and not before.
+"""
+
+from supervisor.core.attempts import Attempt
+from supervisor.core.breaker import Suspect
+from supervisor.core.commands import Discard, Send
+from supervisor.core.failures import RULES
+from supervisor.core.fleet import SlotState
+from supervisor.core.queue import Reference, State
+from supervisor.core.records import AttemptFailed, AttemptForgiven, AttemptSucceeded
+from supervisor.core.state import EXIT_STOPPED, RunState
+from worker.protocol import Document, Failed, Kind, Refresh
+
+
+def settle_success(run: RunState, attempt: Attempt, documents: tuple[Document, ...]) -> None:
+    """The documents are in place: the reference is completed."""
+    reference = attempt.reference
+    del run.attempts[attempt.attempt]
+    run.queue.complete(reference)
+    run.write(AttemptSucceeded(attempt.attempt, reference.ref_id, documents, attempt.steps))
+    slot = run.slots[attempt.slot]
+    slot.done += 1
+    if slot.incarnation == attempt.incarnation:
+        slot.deaths = slot.failures = 0
+    for other in run.slots.values():
+        if other is not slot and other.failures:
+            other.others_succeeded = True
+    run.session.proved()
+    site_answered(run)
+    run.say("INFO", f"completed, {len(documents)} documents", attempt=attempt)
+
+
+def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
+    """The attempt came to nothing: its reference waits for another, or has failed for good."""
+    reference = attempt.reference
+    rule = RULES[failure.kind]
+    del run.attempts[attempt.attempt]
+    reference.crashes += rule.crashed
+    counted = _is_charged(run, attempt, failure)
+    if not counted:
+        reference.attempts -= 1
+    tries = run.policy.max_retries + 1 if rule.tries is None else min(rule.tries, run.policy.max_retries + 1)
+    final = counted and reference.attempts >= tries
+    delay = 0.0 if final else _delay(run, reference, failure, counted=counted)
+    run.write(
+        AttemptFailed(
+            attempt=attempt.attempt,
+            ref_id=reference.ref_id,
+            kind=failure.kind,
+            message=failure.message,
+            counted=counted,
+            crashed=rule.crashed,
+            retry_in=None if final else delay,
+            url=failure.url,
+            status=failure.status,
+            steps=failure.steps,
+        )
+    )
+    run.do(
+        Discard(attempt.attempt, reference.ref_id, reference.ref, attempt.number, failure.kind.value, failure.message)
+    )
+    if final:
+        run.queue.fail(reference)
+        text = f"failed for good at attempt {reference.attempts}: {failure.kind}: {failure.message}"
+        run.say("ERROR", text, attempt=attempt)
+    else:
+        run.queue.put_back(reference, run.now + delay if delay > 0 else None)
+        fate = f"tried again in {delay:.1f} s" if counted else "goes back uncounted"
+        run.say("WARNING", f"attempt {attempt.number}: {failure.kind}: {failure.message}; {fate}", attempt=attempt)
+    if counted:
+        _suspect_worker(run, attempt)
+
+
+def site_answered(run: RunState) -> None:
+    """The site answered sensibly."""
+    run.reached = True
+    if run.breaker.answered(run.live_slots()):
+        run.incident("breaker_closed", "the site is back; work is handed out at full speed")
+
+
+def site_unreachable(run: RunState, reason: str) -> None:
+    """Something that the whole run waits for (a login) found the site down."""
+    run.breaker.open(reason, run.now)
+    run.incident("breaker_opened", _breaker_text(run), level="WARNING")
+
+
+def throttle(run: RunState, retry_after: float | None) -> None:
+    """The site asked for a pause, and every worker obeys."""
+    asked = run.policy.throttle_pause if retry_after is None else retry_after
+    run.breaker.open("the site asked for a pause", run.now, min(asked, run.policy.throttle_pause_limit))
+    run.incident("throttled", _breaker_text(run), level="WARNING")
+
+
+def session_lost(run: RunState, generation: int) -> None:
+    """A worker met the login page with the session of this generation."""
+    if not run.session.expired(generation):
+        return
+    run.incident("session_lost", "the session is gone; one worker logs in again while the others wait", level="WARNING")
+    if run.session.hopeless:
+        run.end(
+            EXIT_STOPPED,
+            f"the session was lost {run.policy.fruitless_sessions} times in a row before anything was completed:"
+            " does somebody else log in with this account, or does the site allow one session only?",
+        )
+
+
+def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
+    """Say whether the reference pays for it, after telling the disk, the session and the breaker."""
+    kind, reference = failure.kind, attempt.reference
+    rule = RULES[kind]
+    outage = False
+    match kind:
+        case Kind.DISK_FULL:
+            run.pause("disk", "the disk is full")
+        case Kind.RATE_LIMITED:
+            throttle(run, failure.retry_after)
+        case Kind.SESSION_EXPIRED:
+            session_lost(run, attempt.generation)
+        case Kind.FORBIDDEN if reference.attempts == 1:
+            session_lost(run, attempt.generation)
+        case _ if rule.alike is not None:
+            outage = _suspect_site(
+                run, Suspect(run.now, rule.alike, attempt.slot, attempt.attempt, reference, rule.counted)
+            )
+        case _ if rule.answers:
+            site_answered(run)
+    if rule.counted or outage or not rule.bounded:
+        return rule.counted and not outage
+    reference.free += 1
+    return reference.free > run.policy.free_returns
+
+
+def _suspect_site(run: RunState, suspect: Suspect) -> bool:
+    """Tell the breaker. Say whether the site is down, so that this is not the reference's fault."""
+    was = run.breaker.state
+    opening = run.breaker.suspect(suspect, run.live_slots())
+    if opening is None:
+        return False
+    if run.breaker.state is not was:
+        run.incident("breaker_opened", _breaker_text(run), level="WARNING")
+    for earlier in opening:
+        if earlier is not suspect and earlier.charged:
+            _forgive(run, earlier.attempt, earlier.reference)
+    return True
+
+
+def _forgive(run: RunState, attempt: int, reference: Reference) -> None:
+    """Take back what was charged to a reference before the outage was recognised."""
+    if reference.state is State.COMPLETED or reference.attempts <= (reference.state is State.IN_PROGRESS):
+        return
+    reopen = reference.state is State.FAILED
+    reference.attempts -= 1
+    run.write(AttemptForgiven(attempt, reference.ref_id, reopen))
+    if reopen:
+        run.queue.reopen(reference)
+
+
+def _breaker_text(run: RunState) -> str:
+    return f"{run.breaker.reason}: nothing is handed out for {max(0.0, run.breaker.until - run.now):.0f} s"
+
+
+def _delay(run: RunState, reference: Reference, failure: Failed, *, counted: bool) -> float:
+    """Seconds before the next attempt.
+
+    They grow for what is counted. What was not the reference's fault goes first again, but after a failure that may be
+    the site's another reference is tried before it, so that an outage shows on several of them.
+    """
+    if not counted:
+        return run.policy.retry_delay if RULES[failure.kind].alike else 0.0
+    asked = min(failure.retry_after or 0.0, run.policy.throttle_pause_limit)
+    grown = run.policy.retry_delay * 2.0 ** (reference.attempts - 1)
+    return max(asked, min(grown, run.policy.retry_delay_limit))
+
+
+def _suspect_worker(run: RunState, attempt: Attempt) -> None:
+    """A worker that fails again and again while others succeed gets a fresh browser, then a fresh process."""
+    slot = run.slots[attempt.slot]
+    if slot.incarnation != attempt.incarnation:
+        return
+    slot.failures += 1
+    if not slot.others_succeeded or slot.failures % run.policy.sick_failures:
+        return
+    if slot.failures == run.policy.sick_failures and slot.state is SlotState.IDLE:
+        slot.move(SlotState.RECOVERING, run.now, run.now + run.policy.recover_timeout)
+        run.do(Send(slot.number, slot.incarnation, Refresh()))
+        run.incident("refreshed", "fails where others succeed; it gets a fresh browser", slot)
+    else:
+        slot.recycle = True

@@ -1,0 +1,199 @@
+"""The references that are not finished, and how many are; nothing here knows why an attempt ended."""
+
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum
+from heapq import heappop, heappush
+
+import msgspec
+
+from supervisor.core.records import Entry
+
+
+class State(Enum):
+    """Where a reference stands; it is in exactly one place of the queue for each."""
+
+    READY = "ready"
+    WAITING = "waiting"
+    ASIDE = "aside"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Reference:
+    """One reference that is not finished. Compact: a run may hold a million."""
+
+    __slots__ = ("attempts", "crashes", "free", "ref", "ref_id", "state")
+
+    def __init__(self, entry: Entry) -> None:
+        self.ref_id = entry.ref_id
+        self.ref = entry.ref
+        self.attempts = entry.attempts
+        self.crashes = entry.crashes
+        self.free = 0
+        self.state = State.READY
+
+    def __repr__(self) -> str:
+        return f"{self.ref!r} ({self.state.value}, {self.attempts} attempts)"
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """How many references are in each state; `ready` counts those set aside as well."""
+
+    ready: int
+    waiting: int
+    in_progress: int
+    completed: int
+    failed: int
+
+    @property
+    def total(self) -> int:
+        """All references of the run."""
+        return self.ready + self.waiting + self.in_progress + self.completed + self.failed
+
+
+class Queue:
+    """First come, first served; a retry whose time has come goes first; what was set aside goes last and alone."""
+
+    def __init__(self, completed: int, failed: int) -> None:
+        self._ready: deque[Reference] = deque()
+        self._aside: deque[Reference] = deque()
+        self._waiting: list[tuple[float, int, Reference]] = []
+        self._sequence = 0
+        self._known = completed + failed
+        self.in_progress = 0
+        self.completed = completed
+        self.failed = failed
+
+    def add(self, entries: Iterable[Entry], now: float) -> None:
+        """Take references that are new to the queue."""
+        for entry in entries:
+            self._known += 1
+            reference = Reference(entry)
+            if entry.retry_in > 0:
+                self._wait(reference, now + entry.retry_in)
+            else:
+                self._ready.append(reference)
+
+    def take(self, poison: int) -> Reference | None:
+        """Hand out the next reference, in progress from now on; one with `poison` crashes waits until it can be alone."""
+        while self._ready:
+            reference = self._ready.popleft()
+            if reference.crashes < poison:
+                return self._start(reference)
+            reference.state = State.ASIDE
+            self._aside.append(reference)
+        if self._aside and not self._waiting and not self.in_progress:
+            return self._start(self._aside.popleft())
+        return None
+
+    def _start(self, reference: Reference) -> Reference:
+        reference.state = State.IN_PROGRESS
+        self.in_progress += 1
+        return reference
+
+    def put_back(self, reference: Reference, until: float | None) -> None:
+        """Return a reference in progress: to the front at once, or to wait until then."""
+        self.in_progress -= 1
+        if until is None:
+            reference.state = State.READY
+            self._ready.appendleft(reference)
+        else:
+            self._wait(reference, until)
+
+    def _wait(self, reference: Reference, until: float) -> None:
+        reference.state = State.WAITING
+        self._sequence += 1
+        heappush(self._waiting, (until, self._sequence, reference))
+
+    def complete(self, reference: Reference) -> None:
+        """A reference in progress is completed."""
+        reference.state = State.COMPLETED
+        self.in_progress -= 1
+        self.completed += 1
+
+    def fail(self, reference: Reference) -> None:
+        """A reference in progress has failed for good."""
+        reference.state = State.FAILED
+        self.in_progress -= 1
+        self.failed += 1
+
+    def give_up(self, limit: int) -> list[Reference]:
+        """Fail, and return, the ready references that have no attempt left of `limit`."""
+        spent = [reference for reference in self._ready if reference.attempts >= limit]
+        if spent:
+            self._ready = deque(reference for reference in self._ready if reference.attempts < limit)
+        for reference in spent:
+            reference.state = State.FAILED
+            self.failed += 1
+        return spent
+
+    def reopen(self, reference: Reference) -> None:
+        """A reference that had failed for good gets another chance."""
+        reference.state = State.READY
+        self.failed -= 1
+        self._ready.append(reference)
+
+    def reopen_entries(self, entries: Iterable[Entry]) -> None:
+        """References that had failed for good, and of which only the ledger still knew, get another chance."""
+        for entry in entries:
+            self.failed -= 1
+            self._ready.append(Reference(entry))
+
+    def promote(self, now: float) -> None:
+        """Make ready what has waited long enough; the one due first ends up in front."""
+        due: list[Reference] = []
+        while self._waiting and self._waiting[0][0] <= now:
+            reference = heappop(self._waiting)[2]
+            reference.state = State.READY
+            due.append(reference)
+        self._ready.extendleft(reversed(due))
+
+    def next_due(self) -> float | None:
+        """When the next waiting reference becomes ready."""
+        return self._waiting[0][0] if self._waiting else None
+
+    @property
+    def unfinished(self) -> int:
+        """References that are neither completed nor failed."""
+        return len(self._ready) + len(self._aside) + len(self._waiting) + self.in_progress
+
+    def totals(self) -> Totals:
+        """Count by state, in constant time."""
+        return Totals(
+            ready=len(self._ready) + len(self._aside),
+            waiting=len(self._waiting),
+            in_progress=self.in_progress,
+            completed=self.completed,
+            failed=self.failed,
+        )
+
+    def check(self) -> None:
+        """Conservation: what came in is what is there.
+
+        Raises:
+            AssertionError: a reference was lost or counted twice.
+        """
+        totals = self.totals()
+        if totals.total != self._known or min(msgspec.structs.astuple(totals)) < 0:
+            raise AssertionError(f"{self._known} references came in, but the states say {totals}")
+
+    def check_each(self) -> None:
+        """As `check`, looking at every reference that waits; linear.
+
+        Raises:
+            AssertionError: a reference is in a place that its state does not name, or twice.
+        """
+        self.check()
+        places = [
+            (State.READY, self._ready),
+            (State.ASIDE, self._aside),
+            (State.WAITING, [w[2] for w in self._waiting]),
+        ]
+        seen: set[int] = set()
+        for state, held in places:
+            for reference in held:
+                if reference.state is not state or reference.ref_id in seen:
+                    raise AssertionError(f"{reference} stands among the {state.value}, or twice")
+                seen.add(reference.ref_id)

@@ -1,0 +1,148 @@
+"""The state of a run, and the small vocabulary in which the other modules of the core change it and give commands."""
+
+from enum import Enum
+
+import msgspec
+
+from supervisor.core.attempts import Attempt, Phase
+from supervisor.core.backlog import Backlog
+from supervisor.core.breaker import Breaker
+from supervisor.core.commands import Command, Say, Write
+from supervisor.core.fleet import ALIVE, Slot, SlotState
+from supervisor.core.policy import Policy
+from supervisor.core.queue import Queue, State
+from supervisor.core.records import Incident, Record
+from supervisor.core.session import SharedSession
+
+EXIT_COMPLETED = 0
+EXIT_SOME_FAILED = 1
+EXIT_RECIPE = 2
+EXIT_STOPPED = 3
+EXIT_LOGIN_REFUSED = 4
+EXIT_MACHINE = 5
+
+
+class Stage(Enum):
+    """How far the run is."""
+
+    RUNNING = "running"
+    DRAINING = "draining"  # hand out nothing more, wait for what is in flight
+    STOPPING = "stopping"  # wait for nothing but the death of the workers
+    FINISHED = "finished"
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """With which exit code the run will end, and why."""
+
+    code: int
+    reason: str
+
+
+class RunState:
+    """Everything that the core knows. Only the modules of the core touch it."""
+
+    def __init__(self, policy: Policy, workers: int, backlog: Backlog, now: float) -> None:
+        self.policy = policy
+        self.now = now
+        self.stage = Stage.RUNNING
+        self.ending: Ending | None = None
+        self.pauses: dict[str, str] = {}
+        self.slots: dict[int, Slot] = {number: Slot(number, now) for number in range(1, workers + 1)}
+        self.queue = Queue(backlog.completed, backlog.failed)
+        self.queue.add(backlog.entries, now)
+        self.attempts: dict[int, Attempt] = {}
+        self.session = SharedSession(policy.fruitless_sessions)
+        self.breaker = Breaker(policy)
+        self.inventory_known = backlog.has_inventory
+        self.loading = False
+        self.reached = backlog.completed > 0
+        """The site has answered sensibly at some time in this run."""
+        self.start_failures = 0
+        self.statistics_at = now + policy.watchdog_interval
+        self._numbers = {"attempt": backlog.next_attempt, "incarnation": 1, "errand": 1}
+        self._commands: list[Command] = []
+
+    def number(self, what: str) -> int:
+        """Return the next attempt, incarnation or errand number; none is ever used twice."""
+        number = self._numbers[what]
+        self._numbers[what] = number + 1
+        return number
+
+    def do(self, command: Command) -> None:
+        """Give a command."""
+        self._commands.append(command)
+
+    def write(self, record: Record) -> None:
+        """Have something recorded, before whatever is commanded after it."""
+        self._commands.append(Write(record))
+
+    def say(self, level: str, text: str, slot: int = 0, attempt: Attempt | None = None) -> None:
+        """Log a sentence."""
+        if attempt is None:
+            self._commands.append(Say(level, text, slot))
+        else:
+            self._commands.append(Say(level, text, attempt.slot, attempt.reference.ref, attempt.attempt))
+
+    def incident(self, what: str, detail: str, slot: Slot | None = None, *, level: str = "INFO") -> None:
+        """Record something for the night's history, and log it."""
+        attempt = self.attempts.get(slot.attempt) if slot is not None else None
+        number = slot.number if slot is not None else 0
+        if attempt is None:
+            self.write(Incident(what, detail, number))
+        else:
+            self.write(Incident(what, detail, number, attempt.reference.ref_id, attempt.attempt))
+        self.say(level, detail, number, attempt)
+
+    def commands(self) -> list[Command]:
+        """Return the commands given since the last call."""
+        commands, self._commands = self._commands, []
+        return commands
+
+    def live_slots(self) -> int:
+        """How many slots have a child that nobody has decided to kill."""
+        return sum(slot.state in ALIVE for slot in self.slots.values())
+
+    def pause(self, cause: str, reason: str) -> None:
+        """Hand nothing out until every cause of a pause is over."""
+        if cause not in self.pauses:
+            self.pauses[cause] = reason
+            self.incident("paused", f"paused: {reason}", level="WARNING")
+
+    def end(self, code: int, reason: str, *, at_once: bool = False) -> None:
+        """Bring the run to its end; the first reason given stands."""
+        if self.ending is None:
+            self.ending = Ending(code, reason)
+            self.incident("ending", reason, level="INFO" if code <= EXIT_SOME_FAILED else "WARNING")
+        if at_once:
+            self.stage = Stage.STOPPING
+        elif self.stage is Stage.RUNNING:
+            self.stage = Stage.DRAINING
+
+    def check(self) -> None:
+        """Check in time linear in the slots what must hold after every event.
+
+        Raises:
+            AssertionError: a promise of the core is broken.
+        """
+        self.queue.check()
+        if len(self.attempts) != self.queue.in_progress:
+            raise AssertionError(f"{len(self.attempts)} live attempts, {self.queue.in_progress} references in progress")
+        held = {slot.attempt: slot for slot in self.slots.values() if slot.attempt}
+        references: set[int] = set()
+        for number, attempt in self.attempts.items():
+            if (attempt.phase is Phase.PUBLISHING) == (number in held):
+                raise AssertionError(f"{attempt} is {attempt.phase.value}, held by a slot: {number in held}")
+            if attempt.reference.ref_id in references or attempt.reference.state is not State.IN_PROGRESS:
+                raise AssertionError(f"{attempt} is not the one live attempt of its reference")
+            if not 0 < attempt.reference.attempts <= self.policy.max_retries + 1:
+                raise AssertionError(f"{attempt.reference} has a number of attempts that is not allowed")
+            references.add(attempt.reference.ref_id)
+        for number, slot in held.items():
+            allowed = slot.state in {SlotState.BUSY, SlotState.KILLING}
+            if not allowed or number not in self.attempts or self.attempts[number].slot != slot.number:
+                raise AssertionError(f"slot {slot.number} is {slot.state.value} with attempt {number}")
+        for slot in self.slots.values():
+            if (slot.state is SlotState.BUSY and not slot.attempt) or (slot.state is SlotState.ERRAND) != bool(
+                slot.errand
+            ):
+                raise AssertionError(f"slot {slot.number} is {slot.state.value} without the work that it should hold")
