@@ -77,7 +77,7 @@ class Queue:
                 self._ready.append(reference)
 
     def take(self, poison: int) -> Reference | None:
-        """Hand out the next reference, in progress from now on; one with `poison` crashes waits until it can be alone."""
+        """Hand out the next reference, in progress from now on; one with `poison` crashes goes last and alone."""
         while self._ready:
             reference = self._ready.popleft()
             if reference.crashes < poison:

@@ -53,7 +53,7 @@ class AttemptForgiven(msgspec.Struct, frozen=True):
 
 
 class ReferenceGivenUp(msgspec.Struct, frozen=True):
-    """At the start: the reference has no attempts left, because the last one ended with the supervisor or the machine."""
+    """At the start: no attempt is left, and the last one ended with the supervisor or the machine."""
 
     ref_id: int
     kind: Kind

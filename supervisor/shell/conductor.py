@@ -1,0 +1,140 @@
+"""The one interpreter of the core's commands, over ports that the real shell and the simulated world both implement.
+
+It keeps one promise of its own: what depends on a record is done only when that record is durable. The records of one round
+of events make a batch for the ledger; the commands that depend on them are held back, in their order, until the ledger
+says that the batch is on disk. Meanwhile the round goes on: kills, starts and publishing depend on no record.
+"""
+
+from collections import deque
+from typing import Protocol, assert_never
+
+from supervisor.core.commands import (
+    Command,
+    Discard,
+    Finish,
+    Kill,
+    LoadInventory,
+    Publish,
+    Say,
+    Send,
+    Spawn,
+    Write,
+)
+from supervisor.core.events import Event
+from supervisor.core.machine import Machine
+from supervisor.core.records import Record
+from worker.protocol import Inbound
+
+
+class LedgerPort(Protocol):
+    """Writes batches in the order in which they come, and says by `Conductor.durable` when one is on disk."""
+
+    def submit(self, batch: int, records: tuple[Record, ...]) -> None:
+        """Begin to write; return at once."""
+
+
+class WorkersPort(Protocol):
+    """What starts, feeds and kills the worker of a slot: local processes, or something else one day. Returns at once."""
+
+    def spawn(self, slot: int, incarnation: int) -> None:
+        """Start a child; what goes wrong comes back as `SpawnFailed`."""
+
+    def send(self, slot: int, incarnation: int, message: Inbound) -> None:
+        """Say something to the child; one that is gone is no error."""
+
+    def kill(self, command: Kill) -> None:
+        """Begin to kill the tree; `TreeGone` says when it is dead."""
+
+
+class StorePort(Protocol):
+    """Files: staging, documents, evidence. Returns at once; answers are events."""
+
+    def publish(self, command: Publish) -> None:
+        """Begin to publish; answered by `Published` or `PublishFailed`."""
+
+    def discard(self, command: Discard) -> None:
+        """Keep the evidence, remove the staging folder."""
+
+    def load_inventory(self, command: LoadInventory) -> None:
+        """Read the references of an export; answered by `InventoryLoaded` or `InventoryRejected`."""
+
+
+class JournalPort(Protocol):
+    """The supervisor's log. Returns at once."""
+
+    def say(self, command: Say) -> None:
+        """Log a sentence."""
+
+
+class Conductor:
+    """Feeds events to the machine and carries its commands out."""
+
+    def __init__(
+        self, machine: Machine, ledger: LedgerPort, workers: WorkersPort, store: StorePort, journal: JournalPort
+    ) -> None:
+        self.machine = machine
+        self.finished: Finish | None = None
+        self._ledger = ledger
+        self._workers = workers
+        self._store = store
+        self._journal = journal
+        self._batch = 0
+        self._records: list[Record] = []
+        self._dependent: list[Command] = []
+        self._held: deque[tuple[int, list[Command]]] = deque()
+
+    def take(self, event: Event, now: float) -> None:
+        """Let the machine handle one event; carry out what depends on no record, keep the rest for `flush`."""
+        for command in self.machine.handle(event, now):
+            match command:
+                case Write(record=record):
+                    self._records.append(record)
+                case Send() | Discard() | Finish():
+                    self._dependent.append(command)
+                case Spawn() | Kill() | Publish() | LoadInventory() | Say():
+                    self._carry_out(command)
+                case _:
+                    assert_never(command)
+
+    def flush(self) -> None:
+        """End a round: hand its records to the ledger; do what depends on none that is still on its way."""
+        dependent, self._dependent = self._dependent, []
+        if self._records:
+            records, self._records = tuple(self._records), []
+            self._batch += 1
+            self._held.append((self._batch, dependent))
+            self._ledger.submit(self._batch, records)
+        elif self._held:
+            self._held[-1][1].extend(dependent)
+        else:
+            for command in dependent:
+                self._carry_out(command)
+
+    def durable(self, batch: int) -> None:
+        """The ledger has every batch up to this one on disk."""
+        while self._held and self._held[0][0] <= batch:
+            for command in self._held.popleft()[1]:
+                self._carry_out(command)
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case Send(slot=slot, incarnation=incarnation, message=message):
+                self._workers.send(slot, incarnation, message)
+            case Spawn(slot=slot, incarnation=incarnation):
+                self._workers.spawn(slot, incarnation)
+            case Kill():
+                self._workers.kill(command)
+            case Publish():
+                self._store.publish(command)
+            case Discard():
+                self._store.discard(command)
+            case LoadInventory():
+                self._store.load_inventory(command)
+            case Say():
+                self._journal.say(command)
+            case Finish():
+                self.finished = command
+            case Write():
+                raise AssertionError("a record is carried out by the ledger alone")
+            case _:
+                assert_never(command)
