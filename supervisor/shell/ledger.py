@@ -1,0 +1,473 @@
+"""The ledger: the one durable truth of a run, in SQLite. Records go in, each batch in one flushed transaction.
+
+Every statement names the state from which it may go on; one that finds another state is a bug of the caller, and the
+whole batch is refused (`LedgerConflict`). That a reference has one live attempt at most is an index of the database.
+"""
+
+import contextlib
+import os
+import platform
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Self, assert_never
+
+import msgspec
+
+from supervisor.core.backlog import Backlog
+from supervisor.core.records import (
+    AttemptFailed,
+    AttemptForgiven,
+    AttemptStarted,
+    AttemptSucceeded,
+    Entry,
+    Incident,
+    Record,
+    ReferenceReopened,
+)
+from supervisor.shell.folders import folder_name
+from supervisor.shell.ledger_schema import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    LedgerDamaged,
+    LedgerUnwritable,
+    connect_writing,
+    inspect,
+    seconds,
+    utc,
+    write_ahead_log,
+)
+from supervisor.shell.run_directory import fsync_directory
+from worker.protocol import Document, Kind
+
+_LOST = "the supervisor or the machine went down during the attempt"
+
+
+class LedgerConflict(Exception):  # noqa: N818 - named like the other outcomes of the ledger
+    """A record does not follow from what the ledger holds: a bug. Nothing of its batch was written."""
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What became of a list of references."""
+
+    entries: tuple[Entry, ...]
+    """Those that are new to the run, in their order."""
+    duplicates: int
+    """Names that came more than once in the list."""
+    known: int
+    """Names that the run had already."""
+
+
+class LiveAttempt(msgspec.Struct, frozen=True):
+    """An attempt that was under way when the last supervisor ended."""
+
+    attempt: int
+    ref_id: int
+    ref: str
+    folder: str
+    number: int
+
+
+class Ledger:
+    """The writing side, for the one supervisor that holds the run directory. May be used from several threads."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.Lock()
+        self.site, self.site_name, self.run_id = connection.execute("SELECT site, site_name, run_id FROM meta").fetchone()
+        self._run = 0
+
+    # -------------------------------------------------------------------------------------------- opening and closing
+    @classmethod
+    def create(cls, path: Path, *, site: str, site_name: str = "", wall: float) -> Self:
+        """Make the ledger of a new run; it appears as a whole or not at all.
+
+        Args:
+            path: where no ledger is yet.
+            site: specification of the site, to know it again.
+            site_name: as its recipe names itself.
+            wall: now, seconds since the epoch.
+
+        Raises:
+            LedgerDamaged: a ledger is gone from here, but what it had not yet taken in is still there.
+            LedgerUnwritable: it cannot be written there.
+        """
+        wal = write_ahead_log(path)
+        if wal.exists():
+            # SQLite would take the old log for the new file's own.
+            raise LedgerDamaged(f"the ledger {path} is gone, but its log {wal.name} is there; put the ledger back")
+        beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+        beside.unlink(missing_ok=True)
+        try:
+            with contextlib.closing(sqlite3.connect(beside, isolation_level=None)) as connection:
+                connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+                connection.execute(
+                    "INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?)",
+                    (SCHEMA_VERSION, site, site_name, secrets.token_hex(4), utc(wall)),
+                )
+            beside.rename(path)
+            fsync_directory(path.parent)
+            return cls(path, connect_writing(path))
+        except (sqlite3.Error, OSError) as error:
+            raise LedgerUnwritable(f"the ledger {path} cannot be made: {error}") from error
+
+    @classmethod
+    def open(cls, path: Path, *, site: str | None = None, site_name: str = "") -> Self:
+        """Open the ledger of a run that exists; it is checked before anything is touched.
+
+        Args:
+            path: the ledger.
+            site: specification of the site it must belong to, None for any.
+            site_name: as the site's recipe names itself; a recipe that was moved is known by it.
+
+        Raises:
+            LedgerError: one of its kinds, see `ledger_schema.inspect`.
+        """
+        inspect(path, site=site, site_name=site_name, live=False)
+        try:
+            return cls(path, connect_writing(path))
+        except sqlite3.DatabaseError as error:
+            raise LedgerUnwritable(f"the ledger {path} cannot be written: {error}") from error
+
+    def close(self) -> None:
+        """Close it. Everything was durable before."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ----------------------------------------------------------------------------------------------------------- runs
+    def begin_run(self, pid: int, workers: int, wall: float) -> int:
+        """Write down that a supervisor starts; return the number of this start, 1 for the first.
+
+        Raises:
+            LedgerUnwritable: it could not be written.
+        """
+        with self._transaction() as db:
+            db.execute("UPDATE run SET reason = ? WHERE ended_at IS NULL AND reason IS NULL", (_LOST,))
+            cursor = db.execute(
+                "INSERT INTO run (started_at, pid, host, workers) VALUES (?, ?, ?, ?)",
+                (utc(wall), pid, platform.node(), workers),
+            )
+            self._run = cursor.lastrowid or 0
+        return self._run
+
+    def end_run(self, code: int, reason: str, wall: float) -> None:
+        """Write down how the run that was begun last has ended.
+
+        Raises:
+            LedgerUnwritable: it could not be written.
+        """
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE run SET ended_at = ?, exit_code = ?, reason = ? WHERE id = ?",
+                (utc(wall), code, reason, self._run),
+            )
+
+    # ----------------------------------------------------------------------------------------------------- references
+    def import_references(self, names: Iterable[str]) -> Imported:
+        """Add the references that are new, in their order, all of them or none.
+
+        Raises:
+            LedgerUnwritable: it could not be written.
+        """
+        entries: list[Entry] = []
+        duplicates = known = 0
+        with self._transaction() as db:
+            (before,) = db.execute("SELECT coalesce(max(id), 0) FROM reference").fetchone()
+            cursor = db.cursor()
+            for name in names:
+                ref_id = self._insert(cursor, name)
+                if ref_id is not None:
+                    entries.append(Entry(ref_id, name))
+                elif cursor.execute("SELECT id FROM reference WHERE ref = ?", (name,)).fetchone()[0] > before:
+                    duplicates += 1
+                else:
+                    known += 1
+            db.execute("UPDATE total SET count = count + ? WHERE state = 'pending'", (len(entries),))
+        return Imported(tuple(entries), duplicates, known)
+
+    @staticmethod
+    def _insert(cursor: sqlite3.Cursor, ref: str) -> int | None:
+        """Add a reference under the first folder name that is free; return its id, None when it was there already."""
+        taken_names: set[str] = set()
+        while True:
+            folder = folder_name(ref, taken_names.__contains__)
+            cursor.execute("INSERT INTO reference (ref, folder) VALUES (?, ?) ON CONFLICT DO NOTHING", (ref, folder))
+            if cursor.rowcount:
+                return cursor.lastrowid
+            if cursor.execute("SELECT 1 FROM reference WHERE ref = ?", (ref,)).fetchone():
+                return None
+            taken_names.add(folder)
+
+    def folder_of(self, ref_id: int) -> str:
+        """Return the folder name of a reference.
+
+        Raises:
+            LedgerConflict: there is no such reference.
+        """
+        with self._lock:
+            row = self._connection.execute("SELECT folder FROM reference WHERE id = ?", (ref_id,)).fetchone()
+        if row is None:
+            raise LedgerConflict(f"there is no reference with id {ref_id}")
+        return str(row[0])
+
+    # ------------------------------------------------------------------------------------------- after a crash, before a run
+    def live_attempts(self) -> list[LiveAttempt]:
+        """Return the attempts that no record has ended."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT a.id, r.id, r.ref, r.folder, a.number FROM attempt a JOIN reference r ON r.id = a.reference_id"
+                " WHERE a.outcome = 'running' ORDER BY a.id"
+            ).fetchall()
+        return [LiveAttempt(*row) for row in rows]
+
+    def close_lost_attempts(self, wall: float) -> int:
+        """End the attempts that are still under way as lost, their references pending again; return how many.
+
+        They stay counted: a reference that brings the whole machine down must not do so for ever.
+
+        Raises:
+            LedgerUnwritable: it could not be written.
+        """
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE reference SET state = 'pending', worker = NULL, error_kind = ?, error_message = ?"
+                " WHERE state = 'in_progress'",
+                (Kind.SUPERVISOR_LOST.value, _LOST),
+            )
+            return db.execute(
+                "UPDATE attempt SET outcome = 'failed', ended_at = ?, kind = ?, message = ? WHERE outcome = 'running'",
+                (utc(wall), Kind.SUPERVISOR_LOST.value, _LOST),
+            ).rowcount
+
+    def backlog(self, max_retries: int, wall: float) -> Backlog:
+        """Return where the run stands, with no attempt under way.
+
+        Attempts that the last supervisor left under way are closed (`close_lost_attempts`; `reconcile` comes before,
+        and adopts those whose documents are in place). References whose attempts are used up have failed for good.
+
+        Args:
+            max_retries: attempts after the first that a reference may have.
+            wall: now, seconds since the epoch.
+
+        Raises:
+            LedgerUnwritable: it could not be written.
+        """
+        self.close_lost_attempts(wall)
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE reference SET state = 'failed', finished_at = ?, retry_at = NULL"
+                " WHERE state IN ('pending', 'waiting') AND attempts > ?",
+                (utc(wall), max_retries),
+            )
+            totals: dict[str, int] = dict(db.execute("SELECT state, count FROM total").fetchall())
+            (last_attempt,) = db.execute("SELECT coalesce(max(id), 0) FROM attempt").fetchone()
+            rows = db.execute(
+                "SELECT id, ref, attempts, crashes, retry_at FROM reference"
+                " WHERE state IN ('pending', 'waiting') ORDER BY id"
+            )
+            entries = tuple(
+                Entry(ref_id, ref, attempts, crashes, max(0.0, seconds(retry_at) - wall) if retry_at else 0.0)
+                for ref_id, ref, attempts, crashes, retry_at in rows
+            )
+        return Backlog(
+            next_attempt=last_attempt + 1,
+            entries=entries,
+            completed=totals["completed"],
+            failed=totals["failed"],
+            has_inventory=sum(totals.values()) > 0,
+        )
+
+    def reopen_completed(self, ref_id: int, detail: str, wall: float) -> None:
+        """Make a completed reference pending again, because its documents are not what was recorded.
+
+        Raises:
+            LedgerConflict: it is not completed.
+            LedgerUnwritable: it could not be written.
+        """
+        with self._transaction() as db:
+            cursor = db.execute(
+                "UPDATE reference SET state = 'pending', attempts = 0, crashes = 0, worker = NULL, finished_at = NULL"
+                " WHERE id = ? AND state = 'completed'",
+                (ref_id,),
+            )
+            self._expect_one(db, cursor, ref_id, "reopened after its documents were found wrong")
+            db.execute("DELETE FROM document WHERE reference_id = ?", (ref_id,))
+            self._incident(db, Incident("reopened", detail, ref_id=ref_id), utc(wall))
+
+    # -------------------------------------------------------------------------------------------------------- records
+    def apply(self, records: Sequence[Record], wall: float) -> None:
+        """Write the records, in their order, in one transaction that is on the disk when this returns.
+
+        Args:
+            records: a batch of any size; many records cost one flush.
+            wall: now, seconds since the epoch.
+
+        Raises:
+            LedgerConflict: one of them does not follow from what the ledger holds; none is written.
+            LedgerUnwritable: disk full, locked, I/O error; none is written, and the same batch may be tried again.
+        """
+        at = utc(wall)
+        with self._transaction() as db:
+            for record in records:
+                match record:
+                    case AttemptStarted():
+                        self._started(db, record, at)
+                    case AttemptSucceeded():
+                        self._succeeded(db, record, at)
+                    case AttemptFailed():
+                        self._failed(db, record, at, wall)
+                    case AttemptForgiven():
+                        self._forgiven(db, record)
+                    case ReferenceReopened(ref_id=ref_id):
+                        cursor = db.execute(
+                            "UPDATE reference SET state = 'pending', attempts = 0, crashes = 0, worker = NULL,"
+                            " finished_at = NULL WHERE id = ? AND state = 'failed'",
+                            (ref_id,),
+                        )
+                        self._expect_one(db, cursor, ref_id, "reopened")
+                    case Incident():
+                        self._incident(db, record, at)
+                    case _:
+                        assert_never(record)
+
+    def _started(self, db: sqlite3.Connection, record: AttemptStarted, at: str) -> None:
+        cursor = db.execute(
+            "UPDATE reference SET state = 'in_progress', attempts = attempts + 1, worker = ?, attempt = ?,"
+            " started_at = ?, retry_at = NULL WHERE id = ? AND state IN ('pending', 'waiting')",
+            (record.slot, record.attempt, at, record.ref_id),
+        )
+        self._expect_one(db, cursor, record.ref_id, f"started as attempt {record.attempt}")
+        db.execute(
+            "INSERT INTO attempt (id, reference_id, number, slot, incarnation, started_at) VALUES (?, ?, ?, ?, ?, ?)",
+            (record.attempt, record.ref_id, record.number, record.slot, record.incarnation, at),
+        )
+
+    def _succeeded(self, db: sqlite3.Connection, record: AttemptSucceeded, at: str) -> None:
+        cursor = db.execute(
+            "UPDATE reference SET state = 'completed', finished_at = ?, error_kind = NULL, error_message = NULL"
+            " WHERE id = ? AND state = 'in_progress' AND attempt = ?",
+            (at, record.ref_id, record.attempt),
+        )
+        self._expect_one(db, cursor, record.ref_id, f"completed by attempt {record.attempt}")
+        cursor = db.execute(
+            "UPDATE attempt SET outcome = 'succeeded', ended_at = ?, steps = ?"
+            " WHERE id = ? AND reference_id = ? AND outcome = 'running'",
+            (at, msgspec.json.encode(record.steps).decode(), record.attempt, record.ref_id),
+        )
+        self._expect_one(db, cursor, record.ref_id, f"completed by attempt {record.attempt}")
+        db.execute("DELETE FROM document WHERE reference_id = ?", (record.ref_id,))
+        db.executemany(
+            "INSERT INTO document (reference_id, name, attempt, url, bytes, sha256, pages) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [_document_row(record.ref_id, record.attempt, document) for document in record.documents],
+        )
+
+    def _failed(self, db: sqlite3.Connection, record: AttemptFailed, at: str, wall: float) -> None:
+        if record.retry_in is None:
+            state, finished_at, retry_at = "failed", at, None
+        elif record.retry_in > 0:
+            state, finished_at, retry_at = "waiting", None, utc(wall + record.retry_in)
+        else:
+            state, finished_at, retry_at = "pending", None, None
+        cursor = db.execute(
+            "UPDATE reference SET state = ?, finished_at = ?, retry_at = ?, attempts = attempts - ?,"
+            " crashes = crashes + ?, error_kind = ?, error_message = ?, worker = iif(? = 'failed', worker, NULL)"
+            " WHERE id = ? AND state = 'in_progress' AND attempt = ?",
+            (
+                state,
+                finished_at,
+                retry_at,
+                not record.counted,
+                record.crashed,
+                record.kind.value,
+                record.message,
+                state,
+                record.ref_id,
+                record.attempt,
+            ),
+        )
+        self._expect_one(db, cursor, record.ref_id, f"failed by attempt {record.attempt}")
+        cursor = db.execute(
+            "UPDATE attempt SET outcome = ?, ended_at = ?, kind = ?, message = ?, url = ?, status = ?, steps = ?"
+            " WHERE id = ? AND reference_id = ? AND outcome = 'running'",
+            (
+                "failed" if record.counted else "uncounted",
+                at,
+                record.kind.value,
+                record.message,
+                record.url or None,
+                record.status or None,
+                msgspec.json.encode(record.steps).decode(),
+                record.attempt,
+                record.ref_id,
+            ),
+        )
+        self._expect_one(db, cursor, record.ref_id, f"failed by attempt {record.attempt}")
+
+    def _forgiven(self, db: sqlite3.Connection, record: AttemptForgiven) -> None:
+        cursor = db.execute(
+            "UPDATE attempt SET outcome = 'uncounted' WHERE id = ? AND reference_id = ? AND outcome = 'failed'",
+            (record.attempt, record.ref_id),
+        )
+        self._expect_one(db, cursor, record.ref_id, f"forgiven attempt {record.attempt}")
+        if record.reopen:
+            cursor = db.execute(
+                "UPDATE reference SET state = 'pending', attempts = attempts - 1, worker = NULL, finished_at = NULL"
+                " WHERE id = ? AND state = 'failed' AND attempts > 0",
+                (record.ref_id,),
+            )
+        else:
+            cursor = db.execute(
+                "UPDATE reference SET attempts = attempts - 1"
+                " WHERE id = ? AND state IN ('pending', 'waiting', 'in_progress') AND attempts > 0",
+                (record.ref_id,),
+            )
+        self._expect_one(db, cursor, record.ref_id, f"forgiven attempt {record.attempt}")
+
+    @staticmethod
+    def _incident(db: sqlite3.Connection, record: Incident, at: str) -> None:
+        db.execute(
+            "INSERT INTO incident (at, what, detail, slot, reference_id, attempt) VALUES (?, ?, ?, ?, ?, ?)",
+            (at, record.what, record.detail, record.slot or None, record.ref_id or None, record.attempt or None),
+        )
+
+    @staticmethod
+    def _expect_one(db: sqlite3.Connection, cursor: sqlite3.Cursor, ref_id: int, change: str) -> None:
+        if cursor.rowcount != 1:
+            row = db.execute("SELECT state, attempt, attempts FROM reference WHERE id = ?", (ref_id,)).fetchone()
+            found = f"it is {row[0]}, its last attempt {row[1]}, {row[2]} counted" if row else "there is none"
+            raise LedgerConflict(f"reference {ref_id} cannot be {change}: {found}")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.IntegrityError as error:
+                self._roll_back()
+                raise LedgerConflict(f"the ledger refuses the batch: {error}") from error
+            except sqlite3.DatabaseError as error:
+                self._roll_back()
+                raise LedgerUnwritable(f"the ledger {self.path} cannot be written: {error}") from error
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        # SQLite has rolled back by itself after a full disk or an I/O error.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+def _document_row(ref_id: int, attempt: int, document: Document) -> tuple[int, str, int, str, int, str, int | None]:
+    return (ref_id, document.name, attempt, document.url, document.bytes, document.sha256, document.pages)

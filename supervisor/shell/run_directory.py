@@ -1,0 +1,263 @@
+"""The run directory: its layout, who holds it, and files that are replaced as a whole or not at all."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import msgspec
+
+from supervisor.errors import MachineError, UserError
+from supervisor.shell import linux
+
+_PRIVATE = ".nightfleet"
+_UNWRITABLE = {errno.EROFS: "it is on a read-only file system", errno.EACCES: "no permission", errno.EPERM: "no permission"}
+
+
+class RunDirectoryError(UserError):
+    """The path cannot be used as a run directory; one sentence says what was found and what is allowed."""
+
+
+class RunDirectoryUnwritable(RunDirectoryError, MachineError):
+    """The run directory is where nothing can be written: read-only, no permission, full."""
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The supervisor that holds a run directory: pid and start time together name exactly one process."""
+
+    pid: int
+    start_time: int
+    """Clock ticks since boot, field 22 of ``/proc/<pid>/stat``."""
+    locked_at: float
+    """Seconds since the epoch."""
+
+
+class InUse(MachineError):
+    """Another supervisor holds the run directory."""
+
+    def __init__(self, path: Path, pid: int) -> None:
+        super().__init__(f"{path} is in use by the supervisor with pid {pid or 'unknown'}; stop it, or wait for its end")
+        self.pid = pid
+
+
+class Lock:
+    """The exclusive hold on a run directory, until `release` or the end of the process, however it ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let the next one in. The file stays, so that two starters never lock different files."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class RunDirectory:
+    """Names every place in a run directory. The constructor touches nothing; `create` and `lock` do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.documents = self.path / "documents"
+        self.failures = self.path / "failures"
+        self.logs = self.path / "logs"
+        self.ledger = self.path / "ledger.db"
+        self.tracking = self.path / "tracking.json"
+        self.status = self.path / "status.json"
+        self.inventory = self.path / "inventory.csv"
+        self.report = self.path / "report.html"
+        self.private = self.path / _PRIVATE
+        self.staging_root = self.private / "staging"
+        self.replaced = self.private / "replaced"
+        """Where a reference's former documents stand for the moment in which new ones take their place."""
+        self.quarantine = self.private / "quarantine"
+        """Documents that the ledger does not account for; nothing is ever deleted there."""
+        self.processes = self.private / "processes.json"
+        self.control = self.private / "control.sock"
+        self.lock_file = self.private / "lock"
+
+    def staging(self, attempt: int) -> Path:
+        """Return the folder into which the worker of this attempt writes."""
+        return self.staging_root / str(attempt)
+
+    def errand_staging(self, errand: int) -> Path:
+        """Return the folder into which the worker of this login or export writes."""
+        return self.staging_root / f"errand-{errand}"
+
+    def evidence(self, attempt: int) -> Path:
+        """Return the folder for evidence against an attempt, until `Publisher.discard` moves it to the failures."""
+        return self.staging(attempt) / "evidence"
+
+    def create(self) -> None:
+        """Make the folders that are missing.
+
+        Raises:
+            RunDirectoryError: the path is a file, or a folder of something else.
+            RunDirectoryUnwritable: it cannot be written there.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not self._is_ours() and (found := next(iter(sorted(os.listdir(self.path))), None)) is not None:
+                raise RunDirectoryError(
+                    f"{self.path} is no run directory and is not empty (there is {found!r} in it); "
+                    "give a new or an empty directory"
+                )
+            # The private folder comes first: with it, a directory whose making was interrupted is known as ours.
+            for folder in (self.private, self.staging_root, self.documents, self.failures, self.logs):
+                folder.mkdir(exist_ok=True)
+            fsync_directory(self.path)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise RunDirectoryError(f"{error.filename} is a file, and a directory is needed there") from error
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def check(self) -> None:
+        """Check that this is a run directory, for those who only read it.
+
+        Raises:
+            RunDirectoryError: there is nothing, a file, or a folder of something else.
+        """
+        if not self.path.exists():
+            raise RunDirectoryError(f"{self.path} does not exist")
+        if not self.path.is_dir():
+            raise RunDirectoryError(f"{self.path} is a file, and a run directory is needed")
+        if not self._is_ours():
+            raise RunDirectoryError(f"{self.path} is no run directory: there is no ledger.db in it")
+
+    def lock(self) -> Lock:
+        """Take the run directory for this process alone.
+
+        Raises:
+            InUse: another process has it.
+            RunDirectoryUnwritable: the lock cannot be written.
+        """
+        try:
+            descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        lock = Lock(descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.release()
+            owner = self._read_owner()
+            raise InUse(self.path, owner.pid if owner else 0) from error
+        myself = linux.stat(os.getpid())
+        owner = Owner(os.getpid(), myself.start_time if myself else 0, time.time())
+        try:
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, msgspec.json.encode(owner) + b"\n", 0)
+        except OSError as error:
+            lock.release()
+            raise self._unwritable(error) from error
+        return lock
+
+    def owner(self) -> Owner | None:
+        """Return the supervisor that holds the run directory now, None when nobody does."""
+        try:
+            descriptor = os.open(self.lock_file, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None  # no lock was ever taken here, or we may not look
+        with Lock(descriptor):
+            try:
+                # Shared, so that two who ask at the same moment do not take each other for a supervisor.
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return self._read_owner() or Owner(0, 0, 0.0)
+        return None
+
+    def free_bytes(self) -> int:
+        """Return how many bytes can still be written into the run directory."""
+        return shutil.disk_usage(self.path).free
+
+    def set_aside(self, path: Path, stamp: str) -> Path:
+        """Move something the ledger does not account for into quarantine; return where it is now.
+
+        Args:
+            path: a file or folder within the run directory.
+            stamp: UTC time of the occasion; what is set aside at the same occasion stands together.
+
+        Raises:
+            OSError: it could not be moved.
+        """
+        folder = self.quarantine / stamp.replace(":", "")
+        folder.mkdir(parents=True, exist_ok=True)
+        target, number = folder / path.name, 1
+        while target.exists() or target.is_symlink():
+            number += 1
+            target = folder / f"{path.name}~{number}"
+        os.rename(path, target)
+        fsync_directory(folder)
+        fsync_directory(path.parent)
+        return target
+
+    def _is_ours(self) -> bool:
+        return self.private.is_dir() or self.ledger.exists()
+
+    def _read_owner(self) -> Owner | None:
+        try:
+            return msgspec.json.decode(self.lock_file.read_bytes(), type=Owner)
+        except (OSError, msgspec.DecodeError):
+            return None  # it is being written at this moment, or somebody emptied it
+
+    def _unwritable(self, error: OSError) -> RunDirectoryUnwritable:
+        cause = _UNWRITABLE.get(error.errno or 0, error.strerror or str(error))
+        return RunDirectoryUnwritable(f"the run directory {self.path} cannot be written: {cause}")
+
+
+def fsync_directory(path: Path) -> None:
+    """Make durable which names a folder holds: renames and new files in it.
+
+    Raises:
+        OSError: the folder is gone or the disk failed.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write to, which takes the place of `path`, durably, when the block ends without an exception.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; what was at `path` is still there.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
+    try:
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    fsync_directory(path.parent)
+
+
+def atomic_write(path: Path, content: bytes) -> None:
+    """Put `content` in the place of whatever is at `path`: durable when this returns, and never half of it.
+
+    Raises:
+        OSError: as `replacing`.
+    """
+    with replacing(path) as file:
+        file.write(content)
