@@ -1,0 +1,17 @@
+"""``run.py _clerk``: the process that a run keeps beside it; see `supervisor.views.clerk`."""
+
+from pathlib import Path
+
+import click
+
+from supervisor.commands import options
+from supervisor.views import clerk
+from supervisor.views.tracking import write_tracking
+
+
+@click.command("_clerk", hidden=True)
+@options.run_dir_argument
+@click.option("--show", type=click.Choice(["live", "plain", "quiet"]), required=True)
+def command(run_dir: Path, show: str) -> int:
+    """Write tracking.json and draw the progress until standard input ends."""
+    return clerk.run(run_dir, show, write_tracking=write_tracking)

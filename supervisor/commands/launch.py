@@ -1,0 +1,84 @@
+"""From a command line to a plan: every check that can be made before a run starts, the quick ones first."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from supervisor import chromium, recipes
+from supervisor.commands import options
+from supervisor.config import Resolved
+from supervisor.plan import Plan
+from supervisor.shell.run_directory import InUse, RunDirectory
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a person asked for, beside the settings."""
+
+    site: str
+    run_dir: Path
+    show: str | None
+    refs: Path | None = None
+    """A file of references, ``-`` for standard input."""
+    column: str | None = None
+
+
+def plan(request: Request, resolved: Resolved, environment: dict[str, str]) -> Plan:
+    """Check everything and return the plan.
+
+    Args:
+        request: what is asked for.
+        resolved: the settings.
+        environment: added to the environment of every worker.
+
+    Raises:
+        UserError: something cannot be used; one sentence says what.
+    """
+    environ = {**os.environ, **environment}
+    site = recipes.absolute(request.site)
+    recipe = recipes.load(site, options.ROOT, environ)
+    recipes.check_secrets(recipe, environ)
+    refs = None if request.refs is None else _references(request.refs, request.column)
+    directory = RunDirectory(request.run_dir)
+    directory.create()
+    owner = directory.owner()
+    if owner is not None:
+        raise InUse(directory.path, owner.pid)
+    return Plan(
+        settings=resolved.settings,
+        site=site,
+        site_name=recipe.name,
+        run_dir=directory.path,
+        refs=refs,
+        browser=_browser(resolved, environ),
+        environment=environment,
+        show=options.show(request.show),
+    )
+
+
+def run(plan: Plan) -> int:
+    """Carry a plan out and return the exit code."""
+    from supervisor import night  # noqa: PLC0415 - everything of a run is imported here, and only by those who start one
+
+    return night.run(plan)
+
+
+def _browser(resolved: Resolved, environ: dict[str, str]) -> str:
+    settings = resolved.settings
+    browser = chromium.find(settings.browser, resolved.origins["browser"], headed=settings.headed, environ=environ)
+    if browser is None:
+        browser = chromium.obtain(headed=settings.headed, environ=environ, say=options.say)
+        options.say(f"using {browser.path}, version {browser.version}")
+    return browser.path
+
+
+def _references(path: Path, column: str | None) -> list[str]:
+    from supervisor.shell.references_file import read_references  # noqa: PLC0415 - only where a file is given
+
+    source: Any = sys.stdin.buffer if str(path) == "-" else path
+    found = read_references(source, column=column)
+    if found.duplicates:
+        options.say(f"{found.duplicates} references stand in {path} more than once; each is done once")
+    return list(found.names)

@@ -1,0 +1,110 @@
+"""What the commands share: help that begins with examples, an option for every setting, paths."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from supervisor import config
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Folder of run.py, from which child processes import this program."""
+
+_FIRST = (
+    "num_workers",
+    "task_timeout",
+    "stuck_threshold",
+    "watchdog_interval",
+    "max_retries",
+    "worker_delay",
+    "browser",
+)
+_METAVARS = {int: "N", float: "S", str: "PATH"}
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command whose help begins with examples."""
+
+    def __init__(self, *args: Any, examples: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._examples = examples
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples, then usage, what it does, and the options."""
+        lines = "\n".join(f"  python run.py {line.strip()}" for line in self._examples.strip().splitlines())
+        formatter.write(f"Examples\n{lines}\n\n")
+        super().format_help(ctx, formatter)
+
+
+def setting_options(*, defaults: dict[str, Any] | None = None) -> Callable[[_Function], _Function]:
+    """Add an option for every setting. The values reach `config.resolve` as text: all are checked in that one place.
+
+    Args:
+        defaults: defaults that this command has in place of the ordinary ones.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        ordered = [*_FIRST, *(name for name in config.CATALOGUE if name not in _FIRST)]
+        for name in reversed(ordered):
+            setting = config.CATALOGUE[name]
+            default = (defaults or {}).get(name, setting.default)
+            if setting.kind is bool:
+                option = click.option(f"{setting.flag}/--no-{setting.flag[2:]}", name, default=None, help=setting.help)
+            else:
+                shown = config.shown(default) if default != "" else "found by itself"
+                unit = f" {setting.unit}" if setting.unit else ""
+                option = click.option(
+                    setting.flag,
+                    name,
+                    metavar="BYTES" if setting.unit == "bytes" else _METAVARS[setting.kind],
+                    help=f"{setting.help}  [default: {shown}{unit}]",
+                )
+            function = option(function)
+        return click.option(
+            "--config",
+            "config_file",
+            metavar="FILE.toml",
+            type=click.Path(path_type=Path),
+            help="Settings from a file: the options' names with _ for -, and num_workers.",
+        )(function)
+
+    return decorate
+
+
+def resolve(
+    values: dict[str, Any], config_file: Path | None, *, defaults: dict[str, Any] | None = None, command: str = ""
+) -> config.Resolved:
+    """Return the settings that follow from a command's options and the environment.
+
+    Raises:
+        SettingsError: something makes no sense.
+    """
+    flags = {name: value for name, value in values.items() if name in config.CATALOGUE}
+    return config.resolve(flags, os.environ, config_file, defaults=defaults, command=command)
+
+
+show_option = click.option(
+    "--show",
+    type=click.Choice(["live", "plain", "quiet"]),
+    help="The progress: redrawn in place, or a line now and then.  [default: live on a terminal, else plain]",
+)
+
+
+def show(chosen: str | None) -> Any:
+    """Return how the progress is shown, by what standard output is where nothing was chosen."""
+    if chosen is not None:
+        return chosen
+    return "live" if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" else "plain"
+
+
+def say(sentence: str) -> None:
+    """Tell the person at the terminal what happens meanwhile."""
+    click.echo(f"nightfleet: {sentence}", err=True)
+
+
+run_dir_argument = click.argument("run_dir", metavar="DIR", type=click.Path(path_type=Path))

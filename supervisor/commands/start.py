@@ -1,0 +1,59 @@
+"""``run.py start``: the job itself."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from supervisor import demo_site
+from supervisor.commands import launch, options
+
+
+@click.command(
+    "start",
+    cls=options.Command,
+    examples="""
+    start lot.py:Lot --run-dir night                     the references come from the site's own export
+    start lot.py:Lot --run-dir night                     the same again: goes on where it stopped
+    start lot.py:Lot --run-dir night --refs stock.csv --column "Stock No"
+    start lot.py:Lot --run-dir night --workers 8 --task-timeout 90
+    start demo --run-dir night                           the built-in website
+    """,
+)
+@click.argument("site")
+@click.option("--run-dir", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Everything goes here.")
+@click.option(
+    "--refs",
+    metavar="FILE|-",
+    type=click.Path(path_type=Path),
+    help="References, one a line or a CSV with --column; - for standard input.  [default: the site's export]",
+)
+@click.option("--column", metavar="NAME", help="The column of a CSV that holds the references.")
+@options.show_option
+@options.setting_options()
+def command(
+    *,
+    site: str,
+    run_dir: Path,
+    refs: Path | None,
+    column: str | None,
+    show: str | None,
+    config_file: Path | None,
+    **values: Any,
+) -> int:
+    """Fetch every document of SITE into --run-dir. On an existing run directory, go on.
+
+    SITE is `demo` or `path/to/file.py:ClassName`. Every setting can also stand in the environment
+    (NIGHTFLEET_TASK_TIMEOUT) or in the file of --config (task_timeout); an option wins.
+    """
+    if column is not None and refs is None:
+        raise click.UsageError("--column needs --refs")
+    resolved = options.resolve(values, config_file)
+    request = launch.Request(site, run_dir, show, refs, column)
+    if site != "demo" or os.environ.get(demo_site.URL_VARIABLE):
+        return launch.run(launch.plan(request, resolved, {}))
+    with demo_site.started(demo_site.remembered(run_dir) or demo_site.Wishes(), os.environ) as website:
+        plan = launch.plan(request, resolved, website.environment)
+        demo_site.remember(run_dir, website.wishes)
+        return launch.run(plan)

@@ -1,0 +1,219 @@
+"""The built-in website as a process of its own, and the comparison of a run with what the website knows to be true."""
+
+import contextlib
+import hashlib
+import os
+import select
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from supervisor.errors import MachineError, UserError
+from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.run_directory import RunDirectory
+from supervisor.views.text import clean, number, plural
+
+URL_VARIABLE = "NIGHTFLEET_DEMO_URL"
+"""Names a demo website that runs already; then none is started."""
+_LOGIN = {"NIGHTFLEET_DEMO_USER": "night", "NIGHTFLEET_DEMO_PASSWORD": "fleet"}
+"""For the website and the workers alike, where the environment has nothing else."""
+_ROOT = Path(__file__).resolve().parents[1]
+_START_DEADLINE = 60.0
+_END_DEADLINE = 5.0
+_CHUNK = 1024 * 1024
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What the website is to be like; kept in the run directory, so that a resumed run meets the same one."""
+
+    vehicles: int = 40
+    seed: int = 1
+    faults: str = ""
+    """Empty for none, ``all``, or what ``--faults`` of the website takes."""
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A document as the website has it."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Vehicle(msgspec.Struct, frozen=True):
+    """A reference as the website has it."""
+
+    documents: tuple[Document, ...]
+    permanent: bool = False
+    """Its fault never ends, so nothing can be fetched."""
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """What the website knows of itself."""
+
+    references: dict[str, Vehicle]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """How a run compares with the truth."""
+
+    equal: bool
+    """Nothing is wrong with what came, and nothing that could come is counted as failed."""
+    sentence: str
+
+
+class _Greeting(msgspec.Struct):
+    url: str
+
+
+class Website(msgspec.Struct, frozen=True):
+    """The website while it runs."""
+
+    url: str
+    wishes: Wishes
+    environment: dict[str, str]
+    """What a worker needs in its environment to visit it."""
+
+    def truth(self) -> Truth:
+        """Ask the website for every reference with its documents.
+
+        Raises:
+            MachineError: it does not answer any more.
+        """
+        try:
+            with urllib.request.urlopen(f"{self.url}/truth.json", timeout=60) as answer:  # noqa: S310 - our own loopback
+                return msgspec.json.decode(answer.read(), type=Truth)
+        except (OSError, msgspec.DecodeError) as error:
+            raise MachineError(f"the demo website does not tell its truth: {error}") from error
+
+
+@contextlib.contextmanager
+def started(wishes: Wishes, environ: Mapping[str, str]) -> Iterator[Website]:
+    """Run the website until the block ends; it dies with this process, however that ends.
+
+    Raises:
+        UserError: it does not know these faults.
+        MachineError: it does not start.
+    """
+    login = {name: environ.get(name) or default for name, default in _LOGIN.items()}
+    command = [sys.executable, "-m", "worker.sites.demo", "--port", "0", "--until-stdin-closes"]
+    command += ["--vehicles", str(wishes.vehicles), "--seed", str(wishes.seed)]
+    command += ["--faults", wishes.faults] if wishes.faults else []
+    with subprocess.Popen(
+        command,
+        cwd=_ROOT,
+        env={**environ, **login},
+        stdin=subprocess.PIPE,  # its other end closes with us: that is how it knows
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the supervisor, which still needs the website to finish
+    ) as process:
+        try:
+            url = _greeting(process)
+            yield Website(url, wishes, {URL_VARIABLE: url, **login})
+        finally:
+            assert process.stdin is not None  # noqa: S101 - asked for above; for the type checker
+            process.stdin.close()
+            try:
+                process.wait(_END_DEADLINE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _greeting(process: "subprocess.Popen[bytes]") -> str:
+    assert process.stdout is not None  # noqa: S101 - asked for above; for the type checker
+    assert process.stderr is not None  # noqa: S101 - as above
+    end = time.monotonic() + _START_DEADLINE
+    line = b""
+    while not line.endswith(b"\n") and (left := end - time.monotonic()) > 0:
+        if select.select([process.stdout], [], [], left)[0]:
+            chunk = os.read(process.stdout.fileno(), 4096)
+            if not chunk:
+                break
+            line += chunk
+    try:
+        return msgspec.json.decode(line, type=_Greeting).url.rstrip("/")
+    except msgspec.DecodeError:
+        process.kill()
+        said = process.stderr.read(65_536).decode(errors="replace").strip().splitlines()
+        last = clean(said[-1]) if said else "it said nothing"
+        # Exit code 2 is a command line's: what was asked for makes no sense.
+        kind = UserError if process.wait() == 2 else MachineError  # noqa: PLR2004 - see above
+        raise kind(f"the demo website does not start: {last}") from None
+
+
+def remembered(run_dir: Path) -> Wishes | None:
+    """Return what the website of this run directory was like, None when it had none."""
+    try:
+        return msgspec.json.decode(_memory(run_dir).read_bytes(), type=Wishes)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def remember(run_dir: Path, wishes: Wishes) -> None:
+    """Keep in an existing run directory what the website is like."""
+    _memory(run_dir).write_bytes(msgspec.json.encode(wishes))
+
+
+def _memory(run_dir: Path) -> Path:
+    return RunDirectory(run_dir).private / "demo.json"
+
+
+def judge(run_dir: Path, truth: Truth) -> Verdict:
+    """Compare the documents on disk with the truth, byte for byte by their hashes.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    directory = RunDirectory(run_dir)
+    wrong: list[str] = []
+    completed = documents = failed = 0
+    unfair: list[str] = []
+    with LedgerReader(directory.ledger) as ledger:
+        for row in ledger.references():
+            vehicle = truth.references.get(row.ref)
+            if row.state == "failed":
+                failed += 1
+                if vehicle is not None and not vehicle.permanent:
+                    unfair.append(row.ref)
+            if row.state != "completed":
+                continue
+            completed += 1
+            there = _hashes(directory.documents / row.folder)
+            documents += len(there)
+            if vehicle is None or there != {document.name: document.sha256 for document in vehicle.documents}:
+                wrong.append(row.ref)
+    sentence = f"{number(completed)} of {plural(len(truth.references), 'reference')} completed, "
+    sentence += f"{plural(documents, 'document')}, "
+    if wrong:
+        sentence += f"NOT equal to the site's truth: {_some(wrong)}"
+    else:
+        sentence += "all equal to the site's truth"
+    if unfair:
+        sentence += f"; {number(failed)} failed, {_some(unfair)} though the site has the documents"
+    elif failed:
+        sentence += f"; {number(failed)} failed, which the site never serves"
+    return Verdict(not wrong and not unfair, sentence)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """Return name and sha256 of every document in a published folder."""
+    found = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.is_file() and path.name != "manifest.json":
+            digest = hashlib.sha256()
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+            found[path.name] = digest.hexdigest()
+    return found
+
+
+def _some(refs: list[str]) -> str:
+    shown = ", ".join(clean(ref, 40) for ref in refs[:5])
+    return shown if len(refs) <= 5 else f"{shown} and {len(refs) - 5} more"  # noqa: PLR2004 - a line's worth

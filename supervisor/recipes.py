@@ -1,0 +1,102 @@
+"""Tries a recipe before anything starts, in a process of its own: a recipe is somebody's program."""
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from supervisor import external
+from supervisor.errors import UserError
+
+_DEADLINE = 60.0
+
+
+class RecipeError(UserError):
+    """The recipe cannot be used; one sentence says why."""
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """What a recipe says about itself."""
+
+    name: str
+    start_url: str
+    secrets: tuple[str, ...] = ()
+
+
+class _Answer(msgspec.Struct):
+    """What ``python -m worker.loading`` prints."""
+
+    ok: bool
+    error: str = ""
+    name: str = ""
+    start_url: str = ""
+    secrets: tuple[str, ...] = ()
+
+
+def absolute(site: str) -> str:
+    """Return the SITE of a command line with its path made absolute, so that it means the same to every process."""
+    path, colon, name = site.rpartition(":")
+    if colon and path.endswith(".py"):
+        return f"{Path(path).expanduser().absolute()}:{name}"
+    return str(Path(site).expanduser().absolute()) if site.endswith((".py", ".toml")) else site
+
+
+def load(site: str, root: Path, environ: Mapping[str, str]) -> Recipe:
+    """Return what the recipe says about itself, after it was imported and made once.
+
+    Args:
+        site: as from `absolute`.
+        root: folder from which this program is run.
+        environ: the environment in which the workers will import it.
+
+    Raises:
+        RecipeError: it cannot be used.
+    """
+    path = os.pathsep.join(filter(None, [str(root), environ.get("PYTHONPATH", "")]))
+    outcome = external.run(
+        [sys.executable, "-m", "worker.loading", site], deadline=_DEADLINE, environ={**environ, "PYTHONPATH": path}
+    )
+    # What the recipe itself prints, before or after, is not for us.
+    for line in reversed(outcome.output.splitlines()):
+        try:
+            answer = msgspec.json.decode(line, type=_Answer)
+        except msgspec.DecodeError:
+            continue
+        if not answer.ok:
+            raise RecipeError(answer.error)
+        return Recipe(answer.name, answer.start_url, answer.secrets)
+    if outcome.code is None:
+        raise RecipeError(f"the recipe {site} was not loaded within {_DEADLINE:.0f} seconds")
+    raise RecipeError(f"the recipe {site} ended the process that loaded it (exit code {outcome.code})")
+
+
+def check_secrets(recipe: Recipe, environ: Mapping[str, str]) -> None:
+    """Check that each secret is there: in its variable, or in the file that the variable NAME_FILE names.
+
+    Raises:
+        RecipeError: one is missing, or its file cannot be read or can be read by others.
+    """
+    for name in recipe.secrets:
+        if environ.get(name):
+            continue
+        file = environ.get(f"{name}_FILE")
+        if not file:
+            raise RecipeError(
+                f"the recipe {recipe.name} needs {name}: set the environment variable {name}, or {name}_FILE to the "
+                "path of a file that holds it and that only you can read"
+            )
+        try:
+            with Path(file).open("rb") as secret:
+                mode = os.fstat(secret.fileno()).st_mode
+                empty = not secret.read(1)
+        except OSError as error:
+            raise RecipeError(
+                f"{name}_FILE names {file}, which cannot be read: {(error.strerror or '').lower()}"
+            ) from error
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise RecipeError(f"{name}_FILE names {file}, which others may read; allow only yourself: chmod 600 {file}")
+        if empty:
+            raise RecipeError(f"{name}_FILE names {file}, which is empty")
