@@ -97,7 +97,7 @@ def _from_toml(path: Path) -> dict[str, _Given]:
         raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
     for key in table:
         if key not in CATALOGUE:
-            raise SettingsError(f"{path} has the unknown setting {shown(key)}; {_nearest(key, list(CATALOGUE))}")
+            raise SettingsError(f"{path} has the unknown setting {shown(key)}; {_nearest(key)}")
     return {key: _Given(value, f"{path}:{key}", textual=False) for key, value in table.items()}
 
 
@@ -108,17 +108,20 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
         if not name.startswith(PREFIX) or name.startswith(_OTHER_VARIABLES):
             continue
         if name not in variables:
-            raise SettingsError(f"the environment variable {name} names no setting; {_nearest(name, list(variables))}")
+            raise SettingsError(
+                f"the environment variable {name} names no setting; {_nearest(name.removeprefix(PREFIX).lower(), PREFIX)}"
+            )
         if value:
             found[variables[name].name] = _Given(value, f"environment variable {name}", textual=True)
     return found
 
 
-def _nearest(name: str, names: list[str]) -> str:
+def _nearest(name: str, prefix: str = "") -> str:
+    names = list(CATALOGUE)
     # A mere part of a name ("workers") is nearer to what was meant than any spelling distance says.
-    contained = [known for known in names if name in known]
-    near = contained[:1] or difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"allowed are {', '.join(names)}"
+    near = [known for known in names if name in known][:1] or difflib.get_close_matches(name, names, n=1)
+    offer = [prefix + known.upper() if prefix else known for known in near or names]
+    return f"did you mean {offer[0]}?" if near else f"allowed are {', '.join(offer)}"
 
 
 def _convert(setting: Setting, given: _Given) -> Any:

@@ -37,14 +37,17 @@ def memory_available() -> int:
 
 def _cgroup_memory_left() -> int | None:
     """Return what the nearest cgroup leaves, None where there is no limit (cgroup v2, then v1)."""
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    for folder, limit, used, cache in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "),
     ):
         try:
-            return max(int(Path(limit).read_text("ascii")) - int(Path(used).read_text("ascii")), 0)
+            left = int(Path(folder, limit).read_text("ascii")) - int(Path(folder, used).read_text("ascii"))
+            lines = Path(folder, "memory.stat").read_text("ascii").splitlines()
         except (OSError, ValueError):
             continue  # there is no such file, or it says "max"
+        # Files in the page cache count as used, but give way.
+        return max(left + sum(int(line.split()[1]) for line in lines if line.startswith(cache)), 0)
     return None
 
 

@@ -51,8 +51,7 @@ def command(site: str | None, run_dir: Path, config_file: Path | None, **values:
 def _print(check: doctor.Check) -> int:
     """Print one line for a check; return 1 when it failed."""
     mark, colour = _MARKS[check.level]
-    if os.environ.get("NO_COLOR"):
-        colour = "reset"
+    mark = f"{mark:7}" if os.environ.get("NO_COLOR") else click.style(f"{mark:7}", fg=colour)
     advice = f" - {check.advice}" if check.advice else ""
-    click.echo(f"{click.style(f'{mark:7}', fg=colour)}  {check.name:15}  {check.found}{advice}")
+    click.echo(f"{mark}  {check.name:15}  {check.found}{advice}")
     return int(check.level == "failed")
