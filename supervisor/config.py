@@ -108,9 +108,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
         if not name.startswith(PREFIX) or name.startswith(_OTHER_VARIABLES):
             continue
         if name not in variables:
-            raise SettingsError(
-                f"the environment variable {name} names no setting; {_nearest(name.removeprefix(PREFIX).lower(), PREFIX)}"
-            )
+            hint = _nearest(name.removeprefix(PREFIX).lower(), PREFIX)
+            raise SettingsError(f"the environment variable {name} names no setting; {hint}")
         if value:
             found[variables[name].name] = _Given(value, f"environment variable {name}", textual=True)
     return found
