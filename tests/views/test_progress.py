@@ -1,0 +1,104 @@
+"""The progress display: fits 80 columns, needs no colour, and says the same in one plain line."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from supervisor.views import progress
+from supervisor.views.status import MetricsView, Notice, SiteView, Snapshot, Totals, WorkerView
+from supervisor.views.text import clean, duration, size
+from tests.views.snapshots import busy, run_view
+
+
+def drawn(snapshot: Snapshot, width: int = 80, height: int = 24) -> list[str]:
+    output = io.StringIO()
+    Console(file=output, width=width, height=height).print(progress.picture(snapshot, height))
+    return output.getvalue().rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_everything_that_matters_fits(width: int) -> None:
+    """Site, state, share, rate, time left, each state's count, each worker with its reference, the last warning."""
+    lines = drawn(busy(), width)
+    assert all(len(line) <= width for line in lines)
+    text = "\n".join(lines)
+    for part in (
+        "nightfleet lot  running",
+        "62 %  1,240 of 2,000",
+        "completed 1,230   failed 10   in progress 5   waiting 3   pending 752",
+        "38.5 a minute, about 19 min left (15 to 23 min)",
+        "3,012 documents, 2.1 GB; failed attempts: timeout 12, server_error 4",
+        "worker 3 was killed",
+        *(f"A-100{slot}" for slot in range(1, 6)),
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("workers", [1, 15, 200])
+@pytest.mark.parametrize("height", [15, 24, 60])
+def test_the_height_of_the_terminal_is_kept(workers: int, height: int) -> None:
+    """However many workers there are, the picture fits, with those in it that have been at it longest."""
+    many = tuple(
+        WorkerView(slot=slot, incarnation=1, pid=slot, state="working", ref=f"R{slot}", state_seconds=float(slot))
+        for slot in range(1, workers + 1)
+    )
+    lines = drawn(busy(workers=many, recent=busy().recent * 10), height=height)
+    assert len(lines) <= height
+    assert any(f"R{workers} " in line for line in lines)
+
+
+def test_what_a_site_sent_cannot_steer_the_terminal() -> None:
+    """References and steps with escapes, markup, line ends and wide letters stay in their row."""
+    nasty = "a\x1b[2J\n[bold red]\u202e漢字漢字漢字漢字漢字漢字漢字漢字"
+    worker = WorkerView(slot=1, incarnation=1, pid=1, state="working", ref=nasty, step=nasty)
+    lines = drawn(busy(workers=(worker,), recent=(Notice("2026-11-24T23:20:01Z", "ERROR", nasty),)))
+    assert all(line.isprintable() for line in lines)
+    assert any("[bold red]" in line for line in lines)
+
+
+def test_a_run_without_references_and_a_finished_one_are_drawn() -> None:
+    """Nothing is divided by zero, and 100 % is said only when everything is done."""
+    assert "0 %" in "\n".join(drawn(busy(totals=Totals(), metrics=MetricsView(), workers=(), recent=())))
+    almost = Totals(total=1000, in_progress=1, completed=999)
+    assert "99 %" in "\n".join(drawn(busy(totals=almost)))
+    done = busy(run=run_view(state="finished", exit_code=0, reason="every reference completed"))
+    text = "\n".join(drawn(done))
+    assert "finished (every reference completed)" in text
+    assert "A-1001" not in text
+    assert "left" not in text
+
+
+def test_the_sites_trouble_is_in_the_headline() -> None:
+    """Why a run pauses is seen at the first look."""
+    snapshot = busy(site=SiteView(state="down", reason="no answer since 23:01"), run=run_view(state="paused"))
+    assert "paused  site: down, no answer since 23:01" in drawn(snapshot)[0]
+
+
+def test_the_plain_line_says_it_all() -> None:
+    """Piped into a file, one line has the state, the counts that are not zero, the rate and the time left."""
+    assert progress.plain(busy()) == (
+        "23:20:59 running: 1,240 of 2,000 references finished (62 %), 10 failed, 5 in progress, "
+        "3 waiting for another attempt, 38.5 a minute, about 19 min left (15 to 23 min)"
+    )
+
+
+def test_figures_read_well() -> None:
+    """Durations and sizes have a unit and no more digits than one can use."""
+    assert [duration(seconds) for seconds in (0.4, 45, 75, 3599, 7500, 90_000)] == [
+        "0 s",
+        "45 s",
+        "1 min 15 s",
+        "59 min",
+        "2 h 05 min",
+        "1 d 1 h",
+    ]
+    assert [size(count) for count in (0, 999, 1500, 412_000_000, 2_100_000_000, 5 * 10**12)] == [
+        "0 B",
+        "999 B",
+        "1.5 kB",
+        "412 MB",
+        "2.1 GB",
+        "5.0 TB",
+    ]
+    assert clean("x" * 500, 10) == "xxxxxxxxx…"
