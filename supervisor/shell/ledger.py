@@ -25,14 +25,16 @@ from supervisor.core.records import (
     Entry,
     Incident,
     Record,
+    ReferenceGivenUp,
     ReferenceReopened,
 )
 from supervisor.shell.folders import folder_name
 from supervisor.shell.ledger_schema import (
+    APPLICATION_ID,
     SCHEMA,
     SCHEMA_VERSION,
-    LedgerDamaged,
-    LedgerUnwritable,
+    LedgerDamagedError,
+    LedgerUnwritableError,
     connect_writing,
     inspect,
     seconds,
@@ -77,7 +79,9 @@ class Ledger:
         self.path = path
         self._connection = connection
         self._lock = threading.Lock()
-        self.site, self.site_name, self.run_id = connection.execute("SELECT site, site_name, run_id FROM meta").fetchone()
+        self.site, self.site_name, self.run_id = connection.execute(
+            "SELECT site, site_name, run_id FROM meta"
+        ).fetchone()
         self._run = 0
 
     # -------------------------------------------------------------------------------------------- opening and closing
@@ -92,18 +96,18 @@ class Ledger:
             wall: now, seconds since the epoch.
 
         Raises:
-            LedgerDamaged: a ledger is gone from here, but what it had not yet taken in is still there.
-            LedgerUnwritable: it cannot be written there.
+            LedgerDamagedError: a ledger is gone from here, but what it had not yet taken in is still there.
+            LedgerUnwritableError: it cannot be written there.
         """
         wal = write_ahead_log(path)
         if wal.exists():
             # SQLite would take the old log for the new file's own.
-            raise LedgerDamaged(f"the ledger {path} is gone, but its log {wal.name} is there; put the ledger back")
+            raise LedgerDamagedError(f"the ledger {path} is gone, but its log {wal.name} is there; put the ledger back")
         beside = path.with_name(f".{path.name}.{os.getpid()}.new")
         beside.unlink(missing_ok=True)
         try:
             with contextlib.closing(sqlite3.connect(beside, isolation_level=None)) as connection:
-                connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+                connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; BEGIN; {SCHEMA} COMMIT;")
                 connection.execute(
                     "INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?)",
                     (SCHEMA_VERSION, site, site_name, secrets.token_hex(4), utc(wall)),
@@ -112,7 +116,7 @@ class Ledger:
             fsync_directory(path.parent)
             return cls(path, connect_writing(path))
         except (sqlite3.Error, OSError) as error:
-            raise LedgerUnwritable(f"the ledger {path} cannot be made: {error}") from error
+            raise LedgerUnwritableError(f"the ledger {path} cannot be made: {error}") from error
 
     @classmethod
     def open(cls, path: Path, *, site: str | None = None, site_name: str = "") -> Self:
@@ -130,7 +134,7 @@ class Ledger:
         try:
             return cls(path, connect_writing(path))
         except sqlite3.DatabaseError as error:
-            raise LedgerUnwritable(f"the ledger {path} cannot be written: {error}") from error
+            raise LedgerUnwritableError(f"the ledger {path} cannot be written: {error}") from error
 
     def close(self) -> None:
         """Close it. Everything was durable before."""
@@ -148,7 +152,7 @@ class Ledger:
         """Write down that a supervisor starts; return the number of this start, 1 for the first.
 
         Raises:
-            LedgerUnwritable: it could not be written.
+            LedgerUnwritableError: it could not be written.
         """
         with self._transaction() as db:
             db.execute("UPDATE run SET reason = ? WHERE ended_at IS NULL AND reason IS NULL", (_LOST,))
@@ -163,7 +167,7 @@ class Ledger:
         """Write down how the run that was begun last has ended.
 
         Raises:
-            LedgerUnwritable: it could not be written.
+            LedgerUnwritableError: it could not be written.
         """
         with self._transaction() as db:
             db.execute(
@@ -176,7 +180,7 @@ class Ledger:
         """Add the references that are new, in their order, all of them or none.
 
         Raises:
-            LedgerUnwritable: it could not be written.
+            LedgerUnwritableError: it could not be written.
         """
         entries: list[Entry] = []
         duplicates = known = 0
@@ -219,7 +223,7 @@ class Ledger:
             raise LedgerConflict(f"there is no reference with id {ref_id}")
         return str(row[0])
 
-    # ------------------------------------------------------------------------------------------- after a crash, before a run
+    # --------------------------------------------------------------------------------------------- between two runs
     def live_attempts(self) -> list[LiveAttempt]:
         """Return the attempts that no record has ended."""
         with self._lock:
@@ -235,7 +239,7 @@ class Ledger:
         They stay counted: a reference that brings the whole machine down must not do so for ever.
 
         Raises:
-            LedgerUnwritable: it could not be written.
+            LedgerUnwritableError: it could not be written.
         """
         with self._transaction() as db:
             db.execute(
@@ -248,26 +252,20 @@ class Ledger:
                 (utc(wall), Kind.SUPERVISOR_LOST.value, _LOST),
             ).rowcount
 
-    def backlog(self, max_retries: int, wall: float) -> Backlog:
+    def backlog(self, wall: float) -> Backlog:
         """Return where the run stands, with no attempt under way.
 
         Attempts that the last supervisor left under way are closed (`close_lost_attempts`; `reconcile` comes before,
-        and adopts those whose documents are in place). References whose attempts are used up have failed for good.
+        and adopts those whose documents are in place).
 
         Args:
-            max_retries: attempts after the first that a reference may have.
-            wall: now, seconds since the epoch.
+            wall: now, seconds since the epoch; the waiting times count from it.
 
         Raises:
-            LedgerUnwritable: it could not be written.
+            LedgerUnwritableError: it could not be written.
         """
         self.close_lost_attempts(wall)
         with self._transaction() as db:
-            db.execute(
-                "UPDATE reference SET state = 'failed', finished_at = ?, retry_at = NULL"
-                " WHERE state IN ('pending', 'waiting') AND attempts > ?",
-                (utc(wall), max_retries),
-            )
             totals: dict[str, int] = dict(db.execute("SELECT state, count FROM total").fetchall())
             (last_attempt,) = db.execute("SELECT coalesce(max(id), 0) FROM attempt").fetchone()
             rows = db.execute(
@@ -291,7 +289,7 @@ class Ledger:
 
         Raises:
             LedgerConflict: it is not completed.
-            LedgerUnwritable: it could not be written.
+            LedgerUnwritableError: it could not be written.
         """
         with self._transaction() as db:
             cursor = db.execute(
@@ -313,7 +311,7 @@ class Ledger:
 
         Raises:
             LedgerConflict: one of them does not follow from what the ledger holds; none is written.
-            LedgerUnwritable: disk full, locked, I/O error; none is written, and the same batch may be tried again.
+            LedgerUnwritableError: disk full, locked, I/O error; none is written, and the same batch may be tried again.
         """
         at = utc(wall)
         with self._transaction() as db:
@@ -334,6 +332,13 @@ class Ledger:
                             (ref_id,),
                         )
                         self._expect_one(db, cursor, ref_id, "reopened")
+                    case ReferenceGivenUp(ref_id=ref_id, kind=kind, message=message):
+                        cursor = db.execute(
+                            "UPDATE reference SET state = 'failed', finished_at = ?, retry_at = NULL, error_kind = ?,"
+                            " error_message = ? WHERE id = ? AND state IN ('pending', 'waiting')",
+                            (at, kind.value, message, ref_id),
+                        )
+                        self._expect_one(db, cursor, ref_id, "given up")
                     case Incident():
                         self._incident(db, record, at)
                     case _:
@@ -366,7 +371,8 @@ class Ledger:
         self._expect_one(db, cursor, record.ref_id, f"completed by attempt {record.attempt}")
         db.execute("DELETE FROM document WHERE reference_id = ?", (record.ref_id,))
         db.executemany(
-            "INSERT INTO document (reference_id, name, attempt, url, bytes, sha256, pages) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO document (reference_id, name, attempt, url, bytes, sha256, pages)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [_document_row(record.ref_id, record.attempt, document) for document in record.documents],
         )
 
@@ -458,7 +464,7 @@ class Ledger:
                 raise LedgerConflict(f"the ledger refuses the batch: {error}") from error
             except sqlite3.DatabaseError as error:
                 self._roll_back()
-                raise LedgerUnwritable(f"the ledger {self.path} cannot be written: {error}") from error
+                raise LedgerUnwritableError(f"the ledger {self.path} cannot be written: {error}") from error
             except BaseException:
                 self._roll_back()
                 raise

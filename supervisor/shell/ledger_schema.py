@@ -24,9 +24,9 @@ BUSY_TIMEOUT = 10.0
 """Seconds for which a write waits for somebody else's transaction."""
 _QUICK_CHECK_LIMIT = 64 * 1024 * 1024
 _MAGIC = b"SQLite format 3\0"
+_HEADER_SIZE = 100
 
-SCHEMA = f"""
-PRAGMA application_id = {APPLICATION_ID};
+SCHEMA = """
 CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     schema_version INTEGER NOT NULL,
@@ -117,27 +117,27 @@ class LedgerError(UserError):
     """The ledger cannot be used; one sentence says why. Nothing in the run directory was touched."""
 
 
-class LedgerMissing(LedgerError):
+class LedgerMissingError(LedgerError):
     """There is no ledger."""
 
 
-class LedgerForeign(LedgerError):
+class LedgerForeignError(LedgerError):
     """The file is a sound SQLite database, and not a ledger."""
 
 
-class LedgerTooNew(LedgerError):
+class LedgerTooNewError(LedgerError):
     """A newer version of the program wrote it."""
 
 
-class LedgerOfAnotherSite(LedgerError):
+class LedgerOfAnotherSiteError(LedgerError):
     """The run directory belongs to a run against another site."""
 
 
-class LedgerDamaged(LedgerError, MachineError):
+class LedgerDamagedError(LedgerError, MachineError):
     """The file is truncated, overwritten, or otherwise no sound database."""
 
 
-class LedgerUnwritable(LedgerError, MachineError):
+class LedgerUnwritableError(LedgerError, MachineError):
     """A transaction could not be written: disk full, locked by somebody else, I/O error. Nothing of it is recorded."""
 
 
@@ -226,9 +226,9 @@ def inspect(path: Path, *, site: str | None = None, site_name: str = "", live: b
         LedgerError: one of its kinds; what was found, in one sentence.
     """
     if not path.exists():
-        raise LedgerMissing(f"there is no ledger at {path}")
+        raise LedgerMissingError(f"there is no ledger at {path}")
     if not path.is_file():
-        raise LedgerDamaged(f"{path} is not a file")
+        raise LedgerDamagedError(f"{path} is not a file")
     try:
         _check_header(path)
         with contextlib.closing(connect_following(path) if live else connect_reading(path)) as connection:
@@ -236,17 +236,19 @@ def inspect(path: Path, *, site: str | None = None, site_name: str = "", live: b
             if not live and path.stat().st_size <= _QUICK_CHECK_LIMIT:
                 trouble = next(problems(connection, "quick_check"), None)
                 if trouble is not None:
-                    raise LedgerDamaged(f"the ledger {path} is damaged: {trouble}; put a copy back, or start in a new directory")
+                    raise LedgerDamagedError(
+                        f"the ledger {path} is damaged: {trouble}; put a copy back, or start in a new directory"
+                    )
             found, found_name = connection.execute("SELECT site, site_name FROM meta").fetchone()
     except sqlite3.DatabaseError as error:
-        raise LedgerDamaged(
+        raise LedgerDamagedError(
             f"the ledger {path} is damaged ({error}); put a copy of it back, or start in a new run directory"
         ) from error
     except OSError as error:
-        raise LedgerUnwritable(f"the ledger {path} cannot be read: {error.strerror}") from error
+        raise LedgerUnwritableError(f"the ledger {path} cannot be read: {error.strerror}") from error
     # A recipe that was moved is still the same site, as long as it goes by its name.
     if site is not None and site != found and not (site_name and site_name == found_name):
-        raise LedgerOfAnotherSite(
+        raise LedgerOfAnotherSiteError(
             f"{path.parent} belongs to a run against {found_name or found!r} ({found}), "
             f"and this is {site_name or site!r} ({site}); give another --run-dir"
         )
@@ -267,28 +269,28 @@ def _check_header(path: Path) -> None:
     """Look at the 100 bytes that SQLite documents (sqlite.org/fileformat2.html), before SQLite does."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        header = file.read(100)
-    if len(header) < 100 or not header.startswith(_MAGIC):
-        raise LedgerDamaged(f"{path} is no ledger or a damaged one ({size} bytes, no SQLite header)")
+        header = file.read(_HEADER_SIZE)
+    if len(header) < _HEADER_SIZE or not header.startswith(_MAGIC):
+        raise LedgerDamagedError(f"{path} is no ledger or a damaged one ({size} bytes, no SQLite header)")
     (page_size,) = struct.unpack(">H", header[16:18])
     changed, pages = struct.unpack(">II", header[24:32])
     (valid_for,) = struct.unpack(">I", header[92:96])
     expected = pages * (65_536 if page_size == 1 else page_size)
     if changed == valid_for and size < expected and not write_ahead_log(path).exists():
-        raise LedgerDamaged(f"the ledger {path} is truncated: {size} of {expected} bytes are there")
+        raise LedgerDamagedError(f"the ledger {path} is truncated: {size} of {expected} bytes are there")
 
 
 def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if application != APPLICATION_ID or "meta" not in tables:
-        raise LedgerForeign(f"{path} is a database of something else; give another --run-dir")
+        raise LedgerForeignError(f"{path} is a database of something else; give another --run-dir")
     row = connection.execute("SELECT schema_version FROM meta").fetchone()
     version = row[0] if row else None
     if not isinstance(version, int) or version < 1:
-        raise LedgerDamaged(f"the ledger {path} is damaged: it does not say which version of the program wrote it")
+        raise LedgerDamagedError(f"the ledger {path} is damaged: it does not say which version of the program wrote it")
     if version > SCHEMA_VERSION:
-        raise LedgerTooNew(
+        raise LedgerTooNewError(
             f"{path.parent} was written by a newer version of nightfleet (ledger version {version}, "
             f"this one reads {SCHEMA_VERSION}); use that version"
         )

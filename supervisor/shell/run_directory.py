@@ -18,14 +18,18 @@ from supervisor.errors import MachineError, UserError
 from supervisor.shell import linux
 
 _PRIVATE = ".nightfleet"
-_UNWRITABLE = {errno.EROFS: "it is on a read-only file system", errno.EACCES: "no permission", errno.EPERM: "no permission"}
+_UNWRITABLE = {
+    errno.EROFS: "it is on a read-only file system",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+}
 
 
 class RunDirectoryError(UserError):
     """The path cannot be used as a run directory; one sentence says what was found and what is allowed."""
 
 
-class RunDirectoryUnwritable(RunDirectoryError, MachineError):
+class RunDirectoryUnwritableError(RunDirectoryError, MachineError):
     """The run directory is where nothing can be written: read-only, no permission, full."""
 
 
@@ -39,11 +43,13 @@ class Owner(msgspec.Struct, frozen=True):
     """Seconds since the epoch."""
 
 
-class InUse(MachineError):
+class InUse(MachineError):  # noqa: N818 - a state of affairs that the commands tell, rather than an error
     """Another supervisor holds the run directory."""
 
     def __init__(self, path: Path, pid: int) -> None:
-        super().__init__(f"{path} is in use by the supervisor with pid {pid or 'unknown'}; stop it, or wait for its end")
+        super().__init__(
+            f"{path} is in use by the supervisor with pid {pid or 'unknown'}; stop it, or wait for its end"
+        )
         self.pid = pid
 
 
@@ -108,13 +114,13 @@ class RunDirectory:
 
         Raises:
             RunDirectoryError: the path is a file, or a folder of something else.
-            RunDirectoryUnwritable: it cannot be written there.
+            RunDirectoryUnwritableError: it cannot be written there.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if not self._is_ours() and (found := next(iter(sorted(os.listdir(self.path))), None)) is not None:
+            if not self._is_ours() and (found := min(self.path.iterdir(), default=None)) is not None:
                 raise RunDirectoryError(
-                    f"{self.path} is no run directory and is not empty (there is {found!r} in it); "
+                    f"{self.path} is no run directory and is not empty (there is {found.name!r} in it); "
                     "give a new or an empty directory"
                 )
             # The private folder comes first: with it, a directory whose making was interrupted is known as ours.
@@ -144,7 +150,7 @@ class RunDirectory:
 
         Raises:
             InUse: another process has it.
-            RunDirectoryUnwritable: the lock cannot be written.
+            RunDirectoryUnwritableError: the lock cannot be written.
         """
         try:
             descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -201,7 +207,7 @@ class RunDirectory:
         while target.exists() or target.is_symlink():
             number += 1
             target = folder / f"{path.name}~{number}"
-        os.rename(path, target)
+        path.rename(target)
         fsync_directory(folder)
         fsync_directory(path.parent)
         return target
@@ -215,9 +221,9 @@ class RunDirectory:
         except (OSError, msgspec.DecodeError):
             return None  # it is being written at this moment, or somebody emptied it
 
-    def _unwritable(self, error: OSError) -> RunDirectoryUnwritable:
+    def _unwritable(self, error: OSError) -> RunDirectoryUnwritableError:
         cause = _UNWRITABLE.get(error.errno or 0, error.strerror or str(error))
-        return RunDirectoryUnwritable(f"the run directory {self.path} cannot be written: {cause}")
+        return RunDirectoryUnwritableError(f"the run directory {self.path} cannot be written: {cause}")
 
 
 def fsync_directory(path: Path) -> None:
@@ -246,7 +252,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
