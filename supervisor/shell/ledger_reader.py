@@ -251,4 +251,4 @@ class LedgerReader:
 
 def _attempt(row: tuple[Any, ...]) -> AttemptRow:
     steps = msgspec.json.decode(row[-1], type=tuple[Step, ...]) if row[-1] else ()
-    return AttemptRow(*row[:-1], steps)
+    return AttemptRow(*(*row[:-1], steps))
