@@ -1,0 +1,182 @@
+"""What a folder of documents holds: its manifest, and whether the files are what the manifest or the ledger says.
+
+The folders were written by workers and lie where people can reach them, so nothing in them is believed: links are not
+followed, special files are not opened for long, and a manifest is only data.
+"""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterable
+from io import FileIO
+from pathlib import Path
+
+import msgspec
+
+from worker.protocol import Document
+
+MANIFEST = "manifest.json"
+PREVIOUS = "previous"
+"""Folder in a reference's folder for documents that newer ones have replaced."""
+
+_CHUNK = 1024 * 1024
+_MANIFEST_LIMIT = 16 * 1024 * 1024
+_PDF_WINDOW = 1024  # bytes within which readers look for the header (ISO 32000-1, annex H, note 13)
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_RESERVED_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+_NAME_LIMIT = 255
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One document as a manifest lists it."""
+
+    name: str
+    url: str
+    bytes: int
+    sha256: str
+    pages: int | None
+    attempt: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The content of manifest.json."""
+
+    ref: str
+    attempt: int
+    number: int
+    documents: tuple[Listed, ...]
+
+    def encode(self) -> bytes:
+        """Return the bytes of manifest.json, readable for people."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+    def contents(self) -> set[tuple[str, int, str]]:
+        """Return name, size and sha256 of each document: what makes two sets of documents the same."""
+        return {(document.name, document.bytes, document.sha256) for document in self.documents}
+
+    def as_documents(self) -> tuple[Document, ...]:
+        """Return the documents as a worker would report them."""
+        return tuple(Document(d.name, d.url, d.bytes, d.sha256, d.pages) for d in self.documents)
+
+
+def unsafe_name(name: str, taken: Iterable[str] = ()) -> str:
+    """Return what is wrong with the name of a document as a file name, or nothing.
+
+    Args:
+        name: as a worker reported it.
+        taken: names of the same folder, in any case.
+    """
+    if not name or len(name.encode("utf-8", "replace")) > _NAME_LIMIT:
+        return "is empty or too long"
+    if _FORBIDDEN.search(name) or name[0] == "." or name[-1] in ". " or _RESERVED_DEVICE.fullmatch(name):
+        return "is no safe file name"
+    if name.casefold() in {MANIFEST, PREVIOUS, "evidence"}:
+        return "is reserved"
+    if name.casefold() in {other.casefold() for other in taken}:
+        return "is there twice"
+    return ""
+
+
+def open_folder(path: Path) -> int:
+    """Return a descriptor of a folder that is really there, not behind a link.
+
+    Raises:
+        OSError: it is missing, a file, or a link.
+    """
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def examine(folder: int, document: Document | Listed, *, flush: bool = False) -> str:
+    """Read a whole document and return what is wrong with it, or nothing.
+
+    Args:
+        folder: descriptor of the folder it is in.
+        document: what it should be.
+        flush: also put it on the disk.
+
+    Raises:
+        OSError: it cannot be read or flushed. (That it is missing or a link is an answer.)
+    """
+    try:
+        # Without O_NONBLOCK the opening of a pipe would wait for somebody to write into it.
+        descriptor = os.open(document.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError:
+        return "is no ordinary file"
+    with FileIO(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            return "is no ordinary file"
+        if facts.st_size != document.bytes:
+            return f"has {facts.st_size} bytes in place of {document.bytes}"
+        wrong = _compare(file, document)
+        if flush and not wrong:
+            os.fsync(descriptor)
+    return wrong
+
+
+def _compare(file: FileIO, document: Document | Listed) -> str:
+    digest, head, size = hashlib.sha256(), b"", 0
+    # One byte more than promised is read at most, however fast the file may grow.
+    while size <= document.bytes and (chunk := file.read(min(_CHUNK, document.bytes + 1 - size))):
+        head = head or chunk[:_PDF_WINDOW]
+        digest.update(chunk)
+        size += len(chunk)
+    if size != document.bytes or digest.hexdigest() != document.sha256:
+        return "has another sha256 than was reported"
+    is_pdf = document.pages is not None or document.name.casefold().endswith(".pdf")
+    return "is no PDF" if is_pdf and b"%PDF-" not in head else ""
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Return the manifest of a folder; None when there is none, or none that can be understood.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    try:
+        descriptor = os.open(folder / MANIFEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        if (folder / MANIFEST).is_symlink():
+            return None
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MANIFEST_LIMIT:
+            return None
+        try:
+            return msgspec.json.decode(file.read(_MANIFEST_LIMIT), type=Manifest)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+
+def unlisted(folder: int, names: Iterable[str]) -> list[str]:
+    """Return what is in a folder besides these documents, its manifest and its previous documents, by name."""
+    known = {MANIFEST, PREVIOUS, *names}
+    return sorted(name for name in os.listdir(folder) if name not in known)
+
+
+def complaints(folder: Path, documents: Iterable[Document | Listed]) -> list[str]:
+    """Return every way in which a folder is not exactly these documents; reads all of them.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    try:
+        descriptor = open_folder(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return ["the folder is missing"]
+    except OSError:
+        if folder.is_symlink():
+            return ["the folder is a link"]
+        raise
+    try:
+        documents = list(documents)
+        found = [f"{d.name} {wrong}" for d in documents if (wrong := examine(descriptor, d))]
+        return found + [f"{name} does not belong there" for name in unlisted(descriptor, (d.name for d in documents))]
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,210 @@
+"""Publishing: what a worker staged is checked, flushed and renamed into place, or nothing of it is.
+
+Only this module and `placement` write into documents/ and failures/. A worker knows neither place: when it is given up
+for dead and wakes up again, its staging folder is gone or renamed, and there is nothing it could touch.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from supervisor.core.commands import Discard, Publish
+from supervisor.core.events import Published, PublishFailed
+from supervisor.shell.manifest import MANIFEST, PREVIOUS, Listed, Manifest, examine, open_folder, unlisted, unsafe_name
+from supervisor.shell.placement import place
+from supervisor.shell.run_directory import RunDirectory, atomic_write
+from worker.protocol import Kind
+
+EVIDENCE_FILES = 20
+EVIDENCE_BYTES = 20_000_000
+"""The most that is kept of one failure."""
+_FIRST = ("screenshot.png", "page.html", "stack.txt", "processes.txt", "log.txt")
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, not an error: it becomes a `PublishFailed`
+    """What was staged is not what was reported."""
+
+
+class Publisher:
+    """Publishes and discards attempts. Its methods take as long as the disk does: call them in threads, any number."""
+
+    def __init__(self, run_directory: RunDirectory, folder_of: Callable[[int], str]) -> None:
+        self._run = run_directory
+        self._folder_of = folder_of
+
+    def publish(self, command: Publish) -> Published | PublishFailed:
+        """Check the staged documents of an attempt and put them into place, durably."""
+        try:
+            self._publish(command)
+        except _Refused as refusal:
+            return PublishFailed(command.attempt, Kind.PUBLISH_FAILED, str(refusal))
+        except OSError as error:
+            if error.errno in _FULL:
+                return PublishFailed(command.attempt, Kind.DISK_FULL, "the disk is full")
+            return PublishFailed(command.attempt, Kind.PUBLISH_FAILED, f"the documents cannot be published: {error}")
+        return Published(command.attempt, command.documents)
+
+    def _publish(self, command: Publish) -> None:
+        staged = self._run.staging(command.attempt)
+        manifest = Manifest(
+            ref=command.ref,
+            attempt=command.attempt,
+            number=command.number,
+            documents=tuple(
+                Listed(d.name, d.url, d.bytes, d.sha256, d.pages, command.attempt) for d in command.documents
+            ),
+        )
+        if not command.documents:
+            staged.mkdir(exist_ok=True)  # a worker that had nothing to write need not have made it
+        try:
+            folder = open_folder(staged)
+        except FileNotFoundError as error:
+            raise _Refused("the worker reported documents, but staged none") from error
+        except NotADirectoryError as error:
+            raise _Refused("what the worker staged is no folder") from error
+        try:
+            _check(folder, manifest)
+            _clear(folder, staged, manifest)
+            _write_manifest(folder, manifest)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        place(self._run, staged, self._folder_of(command.ref_id), manifest)
+
+    def discard(self, command: Discard) -> str:
+        """Keep the evidence of a failed attempt and remove its staging folder.
+
+        May be repeated: an attempt whose discarding was interrupted gets one folder among the failures, not two.
+
+        Returns:
+            One sentence when something could not be kept or removed, else nothing. A run goes on all the same.
+        """
+        try:
+            keep_evidence(self._run, self._folder_of(command.ref_id), command)
+            remove_staging(self._run.staging(command.attempt))
+        except OSError as error:
+            return (
+                f"evidence of attempt {command.attempt} could not be kept, or its staging folder not removed: {error}"
+            )
+        return ""
+
+
+def _check(folder: int, manifest: Manifest) -> None:
+    names: list[str] = []
+    for document in manifest.documents:
+        wrong = unsafe_name(document.name, names) or examine(folder, document, flush=True)
+        if wrong:
+            raise _Refused(f"the document {document.name[:200]!r} {wrong}")
+        names.append(document.name)
+
+
+def _clear(folder: int, staged: Path, manifest: Manifest) -> None:
+    """Remove what is no document: evidence of trouble that was overcome, and anything else that a worker left."""
+    extra = unlisted(folder, (document.name for document in manifest.documents))
+    for name in (*extra, PREVIOUS):
+        try:
+            os.unlink(name, dir_fd=folder)
+        except FileNotFoundError:
+            continue
+        except IsADirectoryError:
+            shutil.rmtree(staged / name)
+
+
+def _write_manifest(folder: int, manifest: Manifest) -> None:
+    with contextlib.suppress(FileNotFoundError):  # usually there is none: it is not the worker's to write
+        os.unlink(MANIFEST, dir_fd=folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(MANIFEST, flags, 0o644, dir_fd=folder), "wb") as file:
+        file.write(manifest.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def keep_evidence(run: RunDirectory, folder: str, attempt: Discard) -> Path:
+    """Move the evidence of an attempt to the failures, with an error.txt that names attempt, kind and message.
+
+    Returns:
+        The folder that it is in: ``attempt-<number>``, or with a suffix where an earlier attempt that was not counted
+        had the same number.
+
+    Raises:
+        OSError: it could not be moved; what was moved is where it belongs, and the rest can be moved later.
+    """
+    evidence = run.evidence(attempt.attempt)
+    headline = f"attempt {attempt.attempt} (number {attempt.number})"
+    target = _evidence_folder(run.failures / folder / f"attempt-{attempt.number}", headline)
+    files, dropped = _evidence_files(evidence)
+    error_text = target / "error.txt"
+    if not error_text.exists():
+        text = f"{headline}: {attempt.kind}: {attempt.message}\n"
+        if dropped:
+            text += f"({dropped} more files of evidence were too many or too large to be kept)\n"
+        atomic_write(error_text, text.encode("utf-8", "replace") + _read_error_text(evidence))
+    for file in files:
+        file.rename(target / file.name)
+    return target
+
+
+def remove_staging(staging: Path) -> None:
+    """Remove a staging folder with everything in it; that it is gone already is fine.
+
+    Raises:
+        OSError: something in it could not be removed.
+    """
+    if staging.is_dir() and not staging.is_symlink():
+        shutil.rmtree(staging)
+    else:
+        staging.unlink(missing_ok=True)
+
+
+def _evidence_folder(wanted: Path, headline: str) -> Path:
+    """Return the folder of this very attempt, made when it is new."""
+    candidate, number = wanted, 1
+    while candidate.exists():
+        try:
+            with (candidate / "error.txt").open("rb") as file:
+                if file.read(len(headline) + 1) == f"{headline}:".encode():
+                    return candidate
+        except FileNotFoundError:
+            return candidate  # made a moment before a crash, or by hand: there is nothing to confuse it with
+        number += 1
+        candidate = wanted.with_name(f"{wanted.name}.{number}")
+    candidate.mkdir(parents=True)
+    return candidate
+
+
+def _evidence_files(evidence: Path) -> tuple[list[Path], int]:
+    """Return the files to keep, the most telling first, and how many are left behind by the limits."""
+    if evidence.is_symlink() or not evidence.is_dir():
+        return [], 0
+    rank = {name: place for place, name in enumerate(_FIRST)}
+    with os.scandir(evidence) as entries:
+        found = [(entry.name, entry.stat(follow_symlinks=False).st_size) for entry in entries if _is_evidence(entry)]
+    kept: list[Path] = []
+    room = EVIDENCE_BYTES
+    for name, size in sorted(found, key=lambda file: (rank.get(file[0], len(rank)), file[0])):
+        if len(kept) < EVIDENCE_FILES - 1 and size <= room:  # one is error.txt
+            kept.append(evidence / name)
+            room -= size
+    return kept, len(found) - len(kept)
+
+
+def _is_evidence(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False) and entry.name != "error.txt" and not unsafe_name(entry.name)
+
+
+def _read_error_text(evidence: Path) -> bytes:
+    """Return what the worker and the watchdog wrote about the failure."""
+    try:
+        descriptor = os.open(evidence / "error.txt", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""  # there is none, or it is no file: the headline says what there is to say
+    try:
+        return b"\n" + os.read(descriptor, 1024 * 1024) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    finally:
+        os.close(descriptor)
