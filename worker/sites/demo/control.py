@@ -1,0 +1,76 @@
+"""Troubles of the whole website that a test can order: with ``--control``, by POST to ``/control/…``.
+
+expire-sessions                    every session is forgotten
+refuse-logins, accept-logins       right passwords are refused, and taken again
+down[?mode=close][&retry-after=S]  every answer is status 503, or the connection is closed instead
+up                                 the end of it
+rate-limit?seconds=S               for S seconds every answer is status 429 with Retry-After
+"""
+
+import math
+import time
+
+from aiohttp import web
+
+from worker.sites.demo.journal import Journal
+from worker.sites.demo.sessions import Sessions
+
+
+class Control:
+    """The present troubles, and the routes that order them."""
+
+    def __init__(self, sessions: Sessions, journal: Journal) -> None:
+        self._sessions = sessions
+        self._journal = journal
+        self.refuses_logins = False
+        self._down = ""
+        self._retry_after = 0.0
+        self._limited_until = 0.0
+
+    def trouble(self, request: web.Request) -> web.StreamResponse | None:
+        """Return what the website answers instead of the page, or None when it is up."""
+        if self._down == "close":
+            if request.transport is not None:
+                request.transport.close()
+            return web.Response(status=503)
+        if self._down:
+            headers = {"Retry-After": str(math.ceil(self._retry_after))} if self._retry_after else {}
+            return web.Response(status=503, text="The inventory is down for maintenance.\n", headers=headers)
+        wait = self._limited_until - time.monotonic()
+        if wait > 0:
+            headers = {"Retry-After": str(math.ceil(wait))}
+            return web.Response(status=429, text="Too many requests.\n", headers=headers)
+        return None
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Make the troubles available to tests."""
+        router.add_post("/control/{order}", self._order)
+
+    async def _order(self, request: web.Request) -> web.Response:
+        match request.match_info["order"]:
+            case "expire-sessions":
+                self._sessions.forget_all()
+                self._journal.expiries += 1
+            case "refuse-logins":
+                self.refuses_logins = True
+            case "accept-logins":
+                self.refuses_logins = False
+            case "down":
+                self._down = request.query.get("mode", "503")
+                self._retry_after = _seconds(request, "retry-after", "0")
+            case "up":
+                self._down = ""
+                self._limited_until = 0.0
+            case "rate-limit":
+                self._limited_until = time.monotonic() + _seconds(request, "seconds", "5")
+            case unknown:
+                raise web.HTTPNotFound(text=f"There is no order {unknown}.\n")
+        return web.Response(text="done\n")
+
+
+def _seconds(request: web.Request, name: str, default: str) -> float:
+    text = request.query.get(name, default)
+    try:
+        return float(text)
+    except ValueError:
+        raise web.HTTPBadRequest(text=f"{name} is {text!r}, it must be a number of seconds\n") from None

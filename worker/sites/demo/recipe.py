@@ -1,0 +1,98 @@
+"""The recipe for the demo website: an example of how one is written, and what ``run.py demo`` works with.
+
+Environment: ``NIGHTFLEET_DEMO_URL`` (where the website is), ``NIGHTFLEET_DEMO_USER`` and ``NIGHTFLEET_DEMO_PASSWORD``.
+"""
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from worker.protocol import Kind
+from worker.site import Inventory, LoginRefused, Site, SiteFailure
+
+if TYPE_CHECKING:
+    from worker.visit import Visit
+
+DEFAULTS = {
+    "NIGHTFLEET_DEMO_URL": "http://127.0.0.1:8080",
+    "NIGHTFLEET_DEMO_USER": "night",
+    "NIGHTFLEET_DEMO_PASSWORD": "harbour-lane",
+}
+"""What the website and the recipe use where the environment says nothing: no secret is kept from anybody here."""
+
+_OFFERS = """list => [...list.querySelectorAll(".document")].map(element => ({
+    name: element.dataset.name,
+    href: element.target === "_blank" ? null : element.getAttribute("href"),
+}))"""
+"""Every document of the page in one question to the browser; `href` is null where somebody has to click."""
+
+
+class Demo(Site):
+    """Harbour Lane Motors, the built-in inventory website."""
+
+    name = "demo"
+
+    def __init__(self) -> None:
+        base = os.environ.get("NIGHTFLEET_DEMO_URL", DEFAULTS["NIGHTFLEET_DEMO_URL"]).rstrip("/")
+        self.start_url = f"{base}/inventory"
+        self.login_url = f"{base}/login"
+        self._vehicles = f"{base}/vehicle"
+
+    async def log_in(self, visit: "Visit") -> None:
+        """Fill in the form; the website answers a wrong password with the form again and a sentence in it."""
+        page = visit.page
+        await visit.goto(self.login_url)
+        await page.fill("#user", _secret(visit, "NIGHTFLEET_DEMO_USER"))
+        await page.fill("#password", _secret(visit, "NIGHTFLEET_DEMO_PASSWORD"))
+        async with page.expect_navigation(wait_until="domcontentloaded") as navigation:
+            await page.click("#log-in button")
+        response = await navigation.value
+        if not response.ok:
+            raise SiteFailure(
+                Kind.LOGIN_FAILED,
+                f"the site answered the log-in with status {response.status}",
+                url=page.url,
+                status=response.status,
+            )
+        error = page.locator("#log-in .error")
+        if await error.count():
+            raise LoginRefused(f"the site answered: {await error.inner_text()}")
+
+    async def is_logged_in(self, visit: "Visit") -> bool:
+        """Look for the way out. A locator that asks for an attribute also outlives a page that moves on by itself."""
+        mark = visit.page.locator("#log-out, #log-in").first
+        found: str | None = await mark.get_attribute("id")
+        return found == "log-out"
+
+    async def export_inventory(self, visit: "Visit") -> Inventory:
+        """Click on the export."""
+        await visit.goto(self.start_url)
+        file = await visit.save(lambda: visit.page.click("#export"), "inventory.csv")
+        return Inventory(file, column="Stock No")
+
+    async def process(self, visit: "Visit", reference: str) -> None:
+        """Fetch what has an address side by side, then click on the other documents one after the other."""
+        visit.step("open the vehicle")
+        await visit.goto(f"{self._vehicles}/{quote(reference, safe='')}")
+        offers = await visit.page.locator("#documents").evaluate(_OFFERS)
+        visit.step("fetch the documents")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for offer in offers:
+                    if offer["href"]:
+                        group.create_task(visit.fetch(offer["href"], offer["name"]))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        for offer in offers:
+            if not offer["href"]:
+                visit.step(f"download {offer['name']}")
+                await _click(visit, offer["name"])
+
+
+async def _click(visit: "Visit", name: str) -> None:
+    await visit.download(lambda: visit.page.click(f'.document[data-name="{name}"]'), name)
+
+
+def _secret(visit: "Visit", name: str) -> str:
+    return visit.secret(name) if name in os.environ else DEFAULTS[name]
