@@ -54,7 +54,8 @@ def setting_options(*, defaults: dict[str, Any] | None = None) -> Callable[[_Fun
             setting = config.CATALOGUE[name]
             default = (defaults or {}).get(name, setting.default)
             if setting.kind is bool:
-                option = click.option(f"{setting.flag}/--no-{setting.flag[2:]}", name, default=None, help=setting.help)
+                text = f"{setting.help}  [default: {'on' if default else 'off'}]"
+                option = click.option(f"{setting.flag}/--no-{setting.flag[2:]}", name, default=None, help=text)
             else:
                 shown = config.shown(default) if default != "" else "found by itself"
                 unit = f" {setting.unit}" if setting.unit else ""
@@ -70,7 +71,7 @@ def setting_options(*, defaults: dict[str, Any] | None = None) -> Callable[[_Fun
             "config_file",
             metavar="FILE.toml",
             type=click.Path(path_type=Path),
-            help="Settings from a file: the options' names with _ for -, and num_workers.",
+            help="Settings from a file: task_timeout = 90 and so on, but num_workers for --workers.",
         )(function)
 
     return decorate
