@@ -6,8 +6,9 @@
     RAMPING   it is: the allowed number doubles with every success, up to the whole fleet
 
 It opens when several references on several workers failed alike and nothing succeeded in between, or when the site
-asked for a pause. One bad reference or one sick worker never opens it. The pause doubles with every probe that fails,
-and goes back to its first length only after a run of successes, so that it does not flap.
+asked for a pause. One bad reference or one sick worker never opens it, nor do many bad ones that were seen to fail
+before, while the site answered: they are no evidence. The pause doubles with every probe that fails, and goes back to
+its first length only after a run of successes, so that it does not flap.
 """
 
 from enum import Enum
@@ -38,6 +39,8 @@ class Suspect(msgspec.Struct, frozen=True):
     reference: Reference
     charged: bool
     """The attempt was counted; taken back when this turns out to be an outage."""
+    fresh: bool = True
+    """The reference was not seen to fail so before, with answers of the site since then: this is evidence."""
 
 
 class Breaker:
@@ -49,6 +52,8 @@ class Breaker:
         self.until = 0.0
         self.opened_at: float | None = None
         self.reason = ""
+        self.answers = 0
+        """How often the site has answered sensibly."""
         self._pause = policy.breaker_pause
         self._allowed = 0
         self._successes = 0
@@ -75,12 +80,14 @@ class Breaker:
     def answered(self, slots: int) -> bool:
         """The site answered sensibly. Say whether this closed the breaker."""
         self._suspects.clear()
+        self.answers += 1
         self._successes += 1
         if self._successes >= self._policy.breaker_calm:
             self._pause = self._policy.breaker_pause
         match self.state:
             case BreakerState.PROBING:
                 self.state = BreakerState.RAMPING
+                self.opened_at = None
                 self._allowed = 2
             case BreakerState.RAMPING:
                 self._allowed *= 2
@@ -89,28 +96,38 @@ class Breaker:
         if self._allowed < slots:
             return False
         self.state = BreakerState.CLOSED
-        self.opened_at = None
         return True
 
     def suspect(self, suspect: Suspect, slots: int) -> tuple[Suspect, ...] | None:
         """Take a failure that may be the site's. Returns the failures that opened the breaker; None: it stays closed.
 
-        While it is not closed, any such failure opens it again and is returned alone.
+        A probe that fails opens it again. While the fleet goes back to full speed one piece of evidence is enough.
         """
         self._successes = 0
-        if self.state is not BreakerState.CLOSED:
-            self.open(suspect.alike.value, suspect.at)
-            return (suspect,)
         since = suspect.at - self._policy.breaker_window
-        self._suspects = [old for old in self._suspects if old.at >= since and old.alike is suspect.alike]
+        self._suspects = [old for old in self._suspects if old.at >= since]
         self._suspects.append(suspect)
-        references = {one.reference.ref_id for one in self._suspects}
-        workers = {one.slot for one in self._suspects}
-        if len(references) < self._policy.breaker_references or len(workers) < min(2, slots):
+        if not self._is_outage(suspect, slots):
             return None
         opening = tuple(self._suspects)
         self.open(suspect.alike.value, suspect.at)
         return opening
+
+    def _is_outage(self, suspect: Suspect, slots: int) -> bool:
+        match self.state:
+            case BreakerState.OPEN | BreakerState.PROBING:
+                return True
+            case BreakerState.RAMPING:
+                return suspect.fresh
+            case BreakerState.CLOSED:
+                evidence = [one for one in self._suspects if one.fresh and one.alike is suspect.alike]
+                references = {one.reference.ref_id for one in evidence}
+                workers = {one.slot for one in evidence}
+                return len(references) >= self._policy.breaker_references and len(workers) >= min(2, slots)
+
+    def forget(self, ref_ids: set[int]) -> None:
+        """These references begin anew: what was charged to them before is no longer anybody's business."""
+        self._suspects = [one for one in self._suspects if one.reference.ref_id not in ref_ids]
 
     def open(self, reason: str, now: float, pause: float | None = None) -> None:
         """Hand nothing out for `pause` seconds, or for the present length of the growing pause.
@@ -135,8 +152,12 @@ class Breaker:
         """It has been open for longer than the run is willing to wait."""
         return self.opened_at is not None and now - self.opened_at >= self._policy.outage_limit
 
+    def excuse(self, seconds: float) -> None:
+        """For so long the operator had nobody try."""
+        if self.opened_at is not None:
+            self.opened_at += seconds
+
     def postpone(self, seconds: float) -> None:
         """Time passed in which nobody could try."""
         self.until += seconds
-        if self.opened_at is not None:
-            self.opened_at += seconds
+        self.excuse(seconds)

@@ -2,6 +2,7 @@
 
 from supervisor.core import errands
 from supervisor.core.attempts import Attempt
+from supervisor.core.breaker import BreakerState
 from supervisor.core.commands import Finish, Send, Spawn
 from supervisor.core.fleet import Slot, SlotState
 from supervisor.core.records import AttemptStarted
@@ -37,6 +38,8 @@ def _end_when_done(run: RunState) -> None:
     if run.inventory_known and not run.queue.unfinished:
         done = _done(run)
         run.end(done.code, done.reason)
+    elif run.pauses:
+        return
     elif run.breaker.exhausted(run.now):
         run.end(EXIT_STOPPED, f"the site was down for {outage:.0f} s: {run.breaker.reason}")
     elif run.session.exhausted(run.now, outage):
@@ -91,6 +94,12 @@ def _hand_out(run: RunState) -> None:
             return
         reference = run.queue.take(run.policy.poison_crashes)
         if reference is None:
+            return
+        if run.breaker.state is BreakerState.PROBING and reference.suspected == run.breaker.answers:
+            # Every reference has failed since the site last answered. It may be these references: a login can tell.
+            run.queue.put_back(reference, None)
+            run.session.ask_again()
+            errands.next_errand(run, slot)
             return
         reference.attempts += 1
         attempt = Attempt(run.number("attempt"), reference, slot.number, slot.incarnation, run.session.generation)

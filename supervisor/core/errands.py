@@ -50,6 +50,7 @@ def logged_in(run: RunState, slot: Slot, message: LoggedIn) -> None:
 
 def exported(run: RunState, message: InventoryExported) -> None:
     """The export lies in the staging folder of its errand."""
+    run.session.succeeded()
     run.loading = True
     run.do(LoadInventory(message.errand, message.file, message.column, message.delimiter, message.encoding))
 
@@ -67,7 +68,7 @@ def failed(run: RunState, failure: ErrandFailed) -> None:
         run.end(EXIT_RECIPE, f"{what}: {message}")
         return
     if kind is Kind.SESSION_EXPIRED and exporting:
-        session_lost(run, run.session.generation)
+        session_lost(run, run.session.generation, 0)
         return
     run.session.failed(run.now, min(run.policy.retry_delay * 2.0**run.session.tries, run.policy.retry_delay_limit))
     if not run.reached and run.session.tries >= run.policy.login_tries:

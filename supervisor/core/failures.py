@@ -57,7 +57,7 @@ RULES: dict[Kind, Rule] = {
     Kind.PAGE_CRASHED: _CRASH,
     Kind.MEMORY: _CRASH,
     Kind.SUPERVISOR_LOST: Rule(Concern.RUN),
-    Kind.INTERRUPTED: Rule(Concern.RUN, counted=False, bounded=False),
+    Kind.INTERRUPTED: Rule(Concern.RUN, counted=False),
     Kind.DISK_FULL: Rule(Concern.RUN, counted=False, bounded=False),
     Kind.NOT_FOUND: Rule(Concern.REFERENCE, tries=1, answers=True),
     Kind.FORBIDDEN: Rule(Concern.REFERENCE, tries=2, answers=True),

@@ -117,6 +117,7 @@ def _take(run: RunState, event: ev.Event) -> None:
             watchdog.watch(run)
         case ev.LoopStalled(seconds=seconds):
             run.breaker.postpone(seconds)
+            run.session.postpone(seconds)
             for slot in run.slots.values():
                 slot.postpone(seconds)
             run.incident("stalled", f"the supervisor stood still for {seconds:.1f} s, which no deadline counts")
@@ -139,8 +140,7 @@ def _of_operator(
         case ev.PauseRequested(cause=cause, reason=reason):
             run.pause(cause, reason)
         case ev.ResumeRequested(cause=cause):
-            if run.pauses.pop(cause, None) is not None:
-                run.incident("resumed", f"goes on: the pause by the {cause} is over")
+            run.unpause(cause)
         case ev.ScaleRequested(workers=workers):
             _scale(run, workers)
         case ev.RetryRequested(entries=entries):
@@ -163,10 +163,11 @@ def _scale(run: RunState, workers: int) -> None:
 
 
 def _retry(run: RunState, entries: tuple[Entry, ...]) -> None:
-    for entry in entries:
+    reopened = run.queue.reopen_entries(entries)
+    for entry in reopened:
         run.write(ReferenceReopened(entry.ref_id))
-    run.queue.reopen_entries(entries)
-    run.incident("reopened", f"the operator wants {len(entries)} failed references tried again")
+    run.breaker.forget({entry.ref_id for entry in reopened})
+    run.incident("reopened", f"the operator wants {len(reopened)} failed references tried again")
 
 
 def _publishing(run: RunState, number: int) -> Attempt | None:
@@ -210,7 +211,7 @@ def _hear(run: RunState, slot: Slot, message: Outbound) -> None:
                 run.start_failures = 0
                 slot.move(SlotState.IDLE, run.now)
         case Heartbeat(step=step, step_seconds=seconds):
-            slot.step, slot.step_since = step, run.now - seconds
+            slot.step, slot.step_since = step, run.now - min(seconds, run.now - slot.since)
         case LoggedIn(errand=errand):
             if _errand_answered(run, slot, errand, ready=True):
                 errands.logged_in(run, slot, message)

@@ -5,13 +5,13 @@ confirmed dead, and not before.
 """
 
 from supervisor.core.attempts import Attempt
-from supervisor.core.breaker import Suspect
+from supervisor.core.breaker import BreakerState, Suspect
 from supervisor.core.commands import Discard, Send
-from supervisor.core.failures import RULES
+from supervisor.core.failures import RULES, Concern
 from supervisor.core.fleet import SlotState
 from supervisor.core.queue import Reference, State
 from supervisor.core.records import AttemptFailed, AttemptForgiven, AttemptSucceeded
-from supervisor.core.state import EXIT_STOPPED, RunState
+from supervisor.core.state import EXIT_LOGIN_REFUSED, EXIT_STOPPED, RunState
 from worker.protocol import Document, Failed, Kind, Refresh
 
 
@@ -43,7 +43,8 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
     if not counted:
         reference.attempts -= 1
     tries = run.policy.max_retries + 1 if rule.tries is None else min(rule.tries, run.policy.max_retries + 1)
-    final = counted and reference.attempts >= tries
+    poison = rule.crashed and reference.crashes > run.policy.poison_crashes
+    final = counted and (reference.attempts >= tries or poison)
     delay = 0.0 if final else _delay(run, reference, failure, counted=counted)
     run.write(
         AttemptFailed(
@@ -67,7 +68,8 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
         text = f"failed for good at attempt {reference.attempts}: {failure.kind}: {failure.message}"
         run.say("ERROR", text, attempt=attempt)
     else:
-        run.queue.put_back(reference, run.now + delay if delay > 0 else None)
+        last = not counted and rule.concern is not Concern.RUN
+        run.queue.put_back(reference, run.now + delay if delay > 0 else None, last=last)
         fate = f"tried again in {delay:.1f} s" if counted else "goes back uncounted"
         run.say("WARNING", f"attempt {attempt.number}: {failure.kind}: {failure.message}; {fate}", attempt=attempt)
     if counted:
@@ -94,9 +96,9 @@ def throttle(run: RunState, retry_after: float | None) -> None:
     run.incident("throttled", _breaker_text(run), level="WARNING")
 
 
-def session_lost(run: RunState, generation: int) -> None:
-    """A worker met the login page with the session of this generation."""
-    if not run.session.expired(generation):
+def session_lost(run: RunState, generation: int, ref_id: int) -> None:
+    """A worker met the login page with the session of this generation, for this reference (0: on an errand)."""
+    if not run.session.expired(generation, ref_id):
         return
     run.incident("session_lost", "the session is gone; one worker logs in again while the others wait", level="WARNING")
     if run.session.hopeless:
@@ -111,26 +113,38 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
     """Say whether the reference pays for it, after telling the disk, the session and the breaker."""
     kind, reference = failure.kind, attempt.reference
     rule = RULES[kind]
-    outage = False
+    excused = False
     match kind:
         case Kind.DISK_FULL:
             run.pause("disk", "the disk is full")
+        case Kind.LOGIN_REFUSED:
+            run.end(EXIT_LOGIN_REFUSED, f"the site refused the login: {failure.message}")
         case Kind.RATE_LIMITED:
+            excused = run.breaker.state is not BreakerState.CLOSED
             throttle(run, failure.retry_after)
         case Kind.SESSION_EXPIRED:
-            session_lost(run, attempt.generation)
-        case Kind.FORBIDDEN if reference.attempts == 1:
-            session_lost(run, attempt.generation)
+            session_lost(run, attempt.generation, reference.ref_id)
+        case Kind.FORBIDDEN:
+            _forbidden(run, attempt)
         case _ if rule.alike is not None:
-            outage = _suspect_site(
-                run, Suspect(run.now, rule.alike, attempt.slot, attempt.attempt, reference, rule.counted)
+            fresh = reference.suspected in {-1, run.breaker.answers}
+            reference.suspected = run.breaker.answers
+            excused = _suspect_site(
+                run, Suspect(run.now, rule.alike, attempt.slot, attempt.attempt, reference, rule.counted, fresh)
             )
         case _ if rule.answers:
             site_answered(run)
-    if rule.counted or outage or not rule.bounded:
-        return rule.counted and not outage
+    if rule.counted or excused or not rule.bounded:
+        return rule.counted and not excused
     reference.free += 1
     return reference.free > run.policy.free_returns
+
+
+def _forbidden(run: RunState, attempt: Attempt) -> None:
+    """Once more after a fresh login; but a login whose session has served nobody yet is as fresh as can be."""
+    site_answered(run)
+    if attempt.reference.attempts == 1 and run.session.doubted(attempt.generation):
+        run.incident("session_doubted", "a page is forbidden; one worker logs in again to make sure", level="WARNING")
 
 
 def _suspect_site(run: RunState, suspect: Suspect) -> bool:
@@ -163,16 +177,19 @@ def _breaker_text(run: RunState) -> str:
 
 
 def _delay(run: RunState, reference: Reference, failure: Failed, *, counted: bool) -> float:
-    """Seconds before the next attempt.
+    """Seconds before the next attempt; 0 for as soon as the run allows.
 
-    They grow for what is counted. What was not the reference's fault goes first again, but after a failure that may be
-    the site's another reference is tried before it, so that an outage shows on several of them.
+    They grow with what is counted, and with what cannot be told from an outage because nothing else failed alike.
     """
-    if not counted:
-        return run.policy.retry_delay if RULES[failure.kind].alike else 0.0
-    asked = min(failure.retry_after or 0.0, run.policy.throttle_pause_limit)
-    grown = run.policy.retry_delay * 2.0 ** (reference.attempts - 1)
-    return max(asked, min(grown, run.policy.retry_delay_limit))
+    if counted:
+        asked = min(failure.retry_after or 0.0, run.policy.throttle_pause_limit)
+        return max(asked, _growing(run, reference.attempts))
+    alone = RULES[failure.kind].alike is not None and run.breaker.state is BreakerState.CLOSED
+    return _growing(run, reference.free) if alone else 0.0
+
+
+def _growing(run: RunState, times: int) -> float:
+    return min(run.policy.retry_delay * 2.0 ** min(max(times - 1, 0), 30), run.policy.retry_delay_limit)
 
 
 def _suspect_worker(run: RunState, attempt: Attempt) -> None:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 import msgspec
 
@@ -24,7 +24,7 @@ class State(Enum):
 class Reference:
     """One reference that is not finished. Compact: a run may hold a million."""
 
-    __slots__ = ("attempts", "crashes", "free", "ref", "ref_id", "state")
+    __slots__ = ("attempts", "crashes", "free", "ref", "ref_id", "state", "suspected")
 
     def __init__(self, entry: Entry) -> None:
         self.ref_id = entry.ref_id
@@ -32,6 +32,8 @@ class Reference:
         self.attempts = entry.attempts
         self.crashes = entry.crashes
         self.free = 0
+        self.suspected = -1
+        """How often the site had answered when this last failed as if the site was down; -1 for never."""
         self.state = State.READY
 
     def __repr__(self) -> str:
@@ -61,6 +63,8 @@ class Queue:
         self._aside: deque[Reference] = deque()
         self._waiting: list[tuple[float, int, Reference]] = []
         self._sequence = 0
+        self._alone = False
+        self._reopened: set[int] = set()
         self._known = completed + failed
         self.in_progress = 0
         self.completed = completed
@@ -78,6 +82,8 @@ class Queue:
 
     def take(self, poison: int) -> Reference | None:
         """Hand out the next reference, in progress from now on; one with `poison` crashes goes last and alone."""
+        if self._alone:
+            return None
         while self._ready:
             reference = self._ready.popleft()
             if reference.crashes < poison:
@@ -85,6 +91,7 @@ class Queue:
             reference.state = State.ASIDE
             self._aside.append(reference)
         if self._aside and not self._waiting and not self.in_progress:
+            self._alone = True
             return self._start(self._aside.popleft())
         return None
 
@@ -93,14 +100,20 @@ class Queue:
         self.in_progress += 1
         return reference
 
-    def put_back(self, reference: Reference, until: float | None) -> None:
-        """Return a reference in progress: to the front at once, or to wait until then."""
+    def _end(self, reference: Reference, state: State) -> None:
+        reference.state = state
         self.in_progress -= 1
-        if until is None:
-            reference.state = State.READY
-            self._ready.appendleft(reference)
-        else:
+        self._alone = False
+
+    def put_back(self, reference: Reference, until: float | None, *, last: bool = False) -> None:
+        """Return a reference in progress: to wait until then, or at once, to the front or to the end (`last`)."""
+        self._end(reference, State.READY)
+        if until is not None:
             self._wait(reference, until)
+        elif last:
+            self._ready.append(reference)
+        else:
+            self._ready.appendleft(reference)
 
     def _wait(self, reference: Reference, until: float) -> None:
         reference.state = State.WAITING
@@ -109,21 +122,23 @@ class Queue:
 
     def complete(self, reference: Reference) -> None:
         """A reference in progress is completed."""
-        reference.state = State.COMPLETED
-        self.in_progress -= 1
+        self._end(reference, State.COMPLETED)
         self.completed += 1
 
     def fail(self, reference: Reference) -> None:
         """A reference in progress has failed for good."""
-        reference.state = State.FAILED
-        self.in_progress -= 1
+        self._end(reference, State.FAILED)
+        self._reopened.discard(reference.ref_id)
         self.failed += 1
 
     def give_up(self, limit: int) -> list[Reference]:
-        """Fail, and return, the ready references that have no attempt left of `limit`."""
+        """Fail, and return, the references that have no attempt left of `limit`."""
         spent = [reference for reference in self._ready if reference.attempts >= limit]
+        spent += [reference for _, _, reference in self._waiting if reference.attempts >= limit]
         if spent:
             self._ready = deque(reference for reference in self._ready if reference.attempts < limit)
+            self._waiting = [waiting for waiting in self._waiting if waiting[2].attempts < limit]
+            heapify(self._waiting)
         for reference in spent:
             reference.state = State.FAILED
             self.failed += 1
@@ -132,14 +147,24 @@ class Queue:
     def reopen(self, reference: Reference) -> None:
         """A reference that had failed for good gets another chance."""
         reference.state = State.READY
+        self._reopened.add(reference.ref_id)
         self.failed -= 1
         self._ready.append(reference)
 
-    def reopen_entries(self, entries: Iterable[Entry]) -> None:
-        """References that had failed for good, and of which only the ledger still knew, get another chance."""
+    def reopen_entries(self, entries: Iterable[Entry]) -> list[Entry]:
+        """References that had failed for good, and of which only the ledger still knew, get another chance.
+
+        Returns those of `entries` that had. Whoever read the ledger may have read it before an earlier reopening of
+        the same reference was written.
+        """
+        reopened = []
         for entry in entries:
-            self.failed -= 1
-            self._ready.append(Reference(entry))
+            if entry.ref_id not in self._reopened:
+                self._reopened.add(entry.ref_id)
+                self.failed -= 1
+                self._ready.append(Reference(entry))
+                reopened.append(entry)
+        return reopened
 
     def promote(self, now: float) -> None:
         """Make ready what has waited long enough; the one due first ends up in front."""

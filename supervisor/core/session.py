@@ -9,11 +9,13 @@ class SharedSession:
         self._content = b""
         self.generation = 0
         self.valid = False
+        self.proven = False
         self.since = 0.0
         self.not_before = 0.0
         self.tries = 0
         self._failing_since = 0.0
         self._fruitless = 0
+        self._losers: set[int] = set()
 
     @property
     def content(self) -> bytes:
@@ -25,25 +27,46 @@ class SharedSession:
         self._content = content
         self.generation += 1
         self.valid = True
+        self.proven = False
         self.since = now
         self.tries = 0
 
-    def expired(self, generation: int) -> bool:
-        """A worker met the login page with that generation. Say whether this is news: the present one is gone."""
+    def expired(self, generation: int, ref_id: int) -> bool:
+        """A worker met the login page with that generation. Say whether this is news: the present one is gone.
+
+        `ref_id` is the reference it met it for, 0 for an errand.
+        """
         if not self.valid or generation != self.generation:
             return False
         self.valid = False
         self._fruitless += 1
+        self._losers.add(ref_id)
         return True
+
+    def doubted(self, generation: int) -> bool:
+        """A page was forbidden. Say whether a fresh login may change that: not when the session never proved itself."""
+        if not self.valid or not self.proven or generation != self.generation:
+            return False
+        self.valid = False
+        return True
+
+    def ask_again(self) -> None:
+        """Log in once more, to learn whether the site answers at all."""
+        self.valid = False
 
     def proved(self) -> None:
         """A reference was completed: the session does serve its purpose."""
+        self.proven = True
         self._fruitless = 0
+        self._losers.clear()
 
     @property
     def hopeless(self) -> bool:
-        """It was lost several times in a row before anything was completed: to log in once more would not help."""
-        return self._fruitless >= self._fruitless_limit
+        """It was lost several times in a row before anything was completed: to log in once more would not help.
+
+        One reference alone that meets the login page every time is that reference's trouble.
+        """
+        return self._fruitless >= self._fruitless_limit and (len(self._losers) > 1 or 0 in self._losers)
 
     def failed(self, now: float, delay: float) -> None:
         """A login came to nothing without being refused: the next try waits `delay` seconds."""
@@ -51,6 +74,14 @@ class SharedSession:
             self._failing_since = now
         self.tries += 1
         self.not_before = now + delay
+
+    def succeeded(self) -> None:
+        """The errand that failed before has come to its end."""
+        self.tries = 0
+
+    def postpone(self, seconds: float) -> None:
+        """Time passed in which nobody could try."""
+        self._failing_since += seconds
 
     def exhausted(self, now: float, limit: float) -> bool:
         """Logins have failed for longer than `limit` seconds, with no success in between."""

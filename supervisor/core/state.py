@@ -47,6 +47,7 @@ class RunState:
         self.stage = Stage.RUNNING
         self.ending: Ending | None = None
         self.pauses: dict[str, str] = {}
+        self._paused_at = now
         self.slots: dict[int, Slot] = {number: Slot(number, now) for number in range(1, workers + 1)}
         self.queue = Queue(backlog.completed, backlog.failed)
         self.queue.add(backlog.entries, now)
@@ -105,12 +106,23 @@ class RunState:
     def pause(self, cause: str, reason: str) -> None:
         """Hand nothing out until every cause of a pause is over."""
         if cause not in self.pauses:
+            if not self.pauses:
+                self._paused_at = self.now
             self.pauses[cause] = reason
             self.incident("paused", f"paused: {reason}", level="WARNING")
 
+    def unpause(self, cause: str) -> None:
+        """The pause of this cause is over; while it lasted nobody could try whether the site is back."""
+        if self.pauses.pop(cause, None) is None:
+            return
+        self.incident("resumed", f"goes on: the pause by the {cause} is over")
+        if not self.pauses:
+            self.breaker.excuse(self.now - self._paused_at)
+            self.session.postpone(self.now - self._paused_at)
+
     def end(self, code: int, reason: str, *, at_once: bool = False) -> None:
-        """Bring the run to its end; the first reason given stands."""
-        if self.ending is None:
+        """Bring the run to its end; the first reason given stands, but for that of a run that was only finished."""
+        if self.ending is None or self.ending.code <= EXIT_SOME_FAILED < code:
             self.ending = Ending(code, reason)
             self.incident("ending", reason, level="INFO" if code <= EXIT_SOME_FAILED else "WARNING")
         if at_once:

@@ -140,7 +140,8 @@ def start_failed(run: RunState, reason: str) -> None:
     """A child never got ready. When that happens again and again and none is ready, the machine cannot do it."""
     run.start_failures += 1
     ready = any(
-        slot.state not in {SlotState.VACANT, SlotState.STARTING, SlotState.KILLING} for slot in run.slots.values()
+        slot.state not in {SlotState.VACANT, SlotState.STARTING, SlotState.KILLING, SlotState.RETIRED}
+        for slot in run.slots.values()
     )
     if run.start_failures >= max(run.policy.start_failures_limit, len(run.slots)) and not ready:
         run.end(

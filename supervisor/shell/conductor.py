@@ -1,8 +1,8 @@
 """The one interpreter of the core's commands, over ports that the real shell and the simulated world both implement.
 
-It keeps one promise of its own: what depends on a record is done only when that record is durable. The records of one round
-of events make a batch for the ledger; the commands that depend on them are held back, in their order, until the ledger
-says that the batch is on disk. Meanwhile the round goes on: kills, starts and publishing depend on no record.
+It keeps one promise of its own: what depends on a record is done only when that record is durable. The records of one
+round of events make a batch for the ledger; the commands that depend on them are held back, in their order, until the
+ledger says that the batch is on disk. Meanwhile the round goes on: kills, starts and publishing depend on no record.
 """
 
 from collections import deque
@@ -34,7 +34,7 @@ class LedgerPort(Protocol):
 
 
 class WorkersPort(Protocol):
-    """What starts, feeds and kills the worker of a slot: local processes, or something else one day. Returns at once."""
+    """What starts, feeds and kills the worker of a slot: local processes for now. Returns at once."""
 
     def spawn(self, slot: int, incarnation: int) -> None:
         """Start a child; what goes wrong comes back as `SpawnFailed`."""

@@ -196,6 +196,11 @@ class LedgerReader:
         row = self._db.execute(_REFERENCES + " WHERE ref = ?", (ref,)).fetchone()
         return ReferenceRow(*row) if row else None
 
+    def reference_by_id(self, reference_id: int) -> ReferenceRow | None:
+        """Return one reference by its id."""
+        row = self._db.execute(_REFERENCES + " WHERE id = ?", (reference_id,)).fetchone()
+        return ReferenceRow(*row) if row else None
+
     def in_folder(self, folder: str) -> ReferenceRow | None:
         """Return the reference whose documents belong into this folder; upper and lower case count."""
         row = self._db.execute(

@@ -160,23 +160,63 @@ def unlisted(folder: int, names: Iterable[str]) -> list[str]:
     return sorted(name for name in os.listdir(folder) if name not in known)
 
 
-def complaints(folder: Path, documents: Iterable[Document | Listed]) -> list[str]:
-    """Return every way in which a folder is not exactly these documents; reads all of them.
+class Condition(msgspec.Struct, frozen=True):
+    """How a folder compares to the documents that it should hold."""
+
+    missing: bool = False
+    """There is no such folder."""
+    wrong: tuple[str, ...] = ()
+    """One clause for each document that is not what it should be."""
+    extra: tuple[str, ...] = ()
+    """Names of what does not belong there."""
+
+    @property
+    def sound(self) -> bool:
+        """Say whether the folder holds exactly its documents."""
+        return not (self.missing or self.wrong or self.extra)
+
+
+def condition(folder: Path, documents: Iterable[Document | Listed]) -> Condition:
+    """Compare a folder to its documents; reads all of them.
 
     Raises:
         OSError: the disk failed.
     """
     try:
         descriptor = open_folder(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return ["the folder is missing"]
+    except FileNotFoundError:
+        return Condition(missing=True)
     except OSError:
-        if folder.is_symlink():
-            return ["the folder is a link"]
+        if folder.is_symlink() or not folder.is_dir():
+            return Condition(wrong=("the folder is a file or a link",))
         raise
     try:
         documents = list(documents)
-        found = [f"{d.name} {wrong}" for d in documents if (wrong := examine(descriptor, d))]
-        return found + [f"{name} does not belong there" for name in unlisted(descriptor, (d.name for d in documents))]
+        wrong = tuple(f"{d.name} {fault}" for d in documents if (fault := examine(descriptor, d)))
+        return Condition(wrong=wrong, extra=tuple(unlisted(descriptor, (d.name for d in documents))))
     finally:
         os.close(descriptor)
+
+
+def quick_condition(folder: Path, documents: Iterable[tuple[str, int]]) -> Condition:
+    """Compare a folder to names and sizes alone, without opening a file."""
+    wrong: list[str] = []
+    try:
+        os.lstat(folder)
+        for name, size in documents:
+            fault = _quick_fault(folder / name, size)
+            if fault:
+                wrong.append(f"{name} {fault}")
+    except (FileNotFoundError, NotADirectoryError):
+        return Condition(missing=True)
+    return Condition(wrong=tuple(wrong))
+
+
+def _quick_fault(path: Path, size: int) -> str:
+    try:
+        facts = os.lstat(path)
+    except FileNotFoundError:
+        return "is missing"
+    if not stat.S_ISREG(facts.st_mode):
+        return "is no ordinary file"
+    return "" if facts.st_size == size else f"has {facts.st_size} bytes in place of {size}"

@@ -17,7 +17,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from supervisor.shell.manifest import MANIFEST, PREVIOUS, Manifest, complaints, read_manifest
+from supervisor.shell.manifest import MANIFEST, PREVIOUS, Manifest, condition, read_manifest
 from supervisor.shell.run_directory import RunDirectory, atomic_write, fsync_directory
 
 
@@ -80,7 +80,7 @@ def _move_in(run: RunDirectory, staged: Path, target: Path) -> None:
 
 def _same(target: Path, manifest: Manifest) -> bool:
     """Say whether exactly these documents are in place already, whatever the manifest there says."""
-    return target.is_dir() and not complaints(target, manifest.documents)
+    return condition(target, manifest.documents).sound
 
 
 def _keep_previous(aside: Path, target: Path) -> None:

@@ -201,7 +201,7 @@ class RunDirectory:
         Raises:
             OSError: it could not be moved.
         """
-        folder = self.quarantine / stamp.replace(":", "")
+        folder = self.quarantine / stamp
         folder.mkdir(parents=True, exist_ok=True)
         target, number = folder / path.name, 1
         while target.exists() or target.is_symlink():

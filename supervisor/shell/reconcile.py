@@ -1,0 +1,199 @@
+"""At the start of a run, under its lock: the run directory and the ledger are made to agree again after a crash.
+
+Documents that were renamed into place by an attempt that the ledger still calls under way are adopted, when every hash
+is right. Everything else that the ledger does not account for goes into quarantine, and what the ledger promises but
+the directory does not hold is fetched again. Completed references are looked at by name and size only; `verify` reads
+every byte.
+"""
+
+import os
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from supervisor.core.commands import Discard
+from supervisor.core.records import AttemptSucceeded
+from supervisor.shell import linux
+from supervisor.shell.ledger import Ledger, LiveAttempt
+from supervisor.shell.ledger_reader import AttemptRow, LedgerReader, ReferenceRow
+from supervisor.shell.manifest import condition, quick_condition, read_manifest
+from supervisor.shell.placement import finish_replacements
+from supervisor.shell.publisher import keep_evidence, remove_staging
+from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, fsync_directory
+from worker.protocol import Kind
+
+
+class Trouble(StrEnum):
+    """What kind of disagreement was found."""
+
+    ADOPTED = "adopted"  # documents in place whose success the ledger had not yet recorded
+    INTERRUPTED = "interrupted"  # a replacement of documents that a crash cut short
+    STAGING = "staging"  # left behind by an attempt that is over
+    MISSING = "missing"  # a completed reference without its documents
+    ALTERED = "altered"  # a completed reference with documents that are not what was recorded
+    MANIFEST = "manifest"  # the documents are right, their manifest is not
+    EXTRA = "extra"  # files or folders that belong to no completed reference
+    TRACKING = "tracking"  # tracking.json says something else than the ledger
+    LEDGER = "ledger"  # the ledger contradicts itself or is damaged
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One disagreement between the ledger and the run directory."""
+
+    kind: Trouble
+    ref: str
+    """The reference that it is about, or nothing."""
+    path: str
+    """Where it was found."""
+    sentence: str
+
+
+def reconcile(run: RunDirectory, ledger: Ledger, wall: float) -> list[Finding]:
+    """Bring directory and ledger together; return what was found, each with what was done about it.
+
+    May be interrupted and done again at any point.
+
+    Args:
+        run: the run directory; the caller holds its lock.
+        ledger: its ledger, before its `backlog` was asked for.
+        wall: now, seconds since the epoch.
+
+    Raises:
+        LedgerUnwritableError: the ledger could not be written.
+        RunDirectoryUnwritableError: something could not be moved or read.
+    """
+    with LedgerReader(ledger.path) as reader:
+        work = _Reconciliation(run, ledger, reader, wall)
+        try:
+            work.finish_interrupted()
+            work.adopt()
+            work.clear_staging()
+            work.check_completed()
+            work.check_documents()
+            work.clear_leftovers()
+        except OSError as error:
+            raise RunDirectoryUnwritableError(
+                f"the run directory {run.path} cannot be put in order: {error}"
+            ) from error
+    return work.findings
+
+
+class _Reconciliation:
+    def __init__(self, run: RunDirectory, ledger: Ledger, reader: LedgerReader, wall: float) -> None:
+        self.findings: list[Finding] = []
+        self._run = run
+        self._ledger = ledger
+        self._reader = reader
+        self._wall = wall
+        self._stamp = stamp(wall)
+
+    def finish_interrupted(self) -> None:
+        for place, finished in finish_replacements(self._run):
+            fate = "the former ones were kept beside the new ones" if finished else "the former ones were put back"
+            self._found(Trouble.INTERRUPTED, "", place, f"replacing documents had been interrupted: {fate}")
+
+    def adopt(self) -> None:
+        for live in self._ledger.live_attempts():
+            folder = self._run.documents / live.folder
+            manifest = read_manifest(folder)
+            if manifest is None or (manifest.attempt, manifest.ref) != (live.attempt, live.ref):
+                continue
+            if not condition(folder, manifest.documents).sound:
+                continue  # `check_documents` finds it in a place that no completed reference has
+            fsync_directory(self._run.documents)
+            self._ledger.apply(
+                [AttemptSucceeded(live.attempt, live.ref_id, manifest.as_documents(), steps=())], self._wall
+            )
+            self._found(Trouble.ADOPTED, live.ref, folder, _adopted(live))
+
+    def clear_staging(self) -> None:
+        if not self._run.staging_root.is_dir():
+            return
+        for staging in sorted(self._run.staging_root.iterdir()):
+            attempt = self._reader.attempt(int(staging.name)) if _is_number(staging.name) else None
+            reference = self._reader.reference_by_id(attempt.reference_id) if attempt else None
+            if attempt and reference and attempt.outcome != "succeeded":
+                keep_evidence(self._run, reference.folder, _discard(reference, attempt))
+            remove_staging(staging)
+            ref = reference.ref if reference else ""
+            self._found(Trouble.STAGING, ref, staging, "what an attempt had left behind was removed, evidence kept")
+
+    def check_completed(self) -> None:
+        for reference, documents in self._reader.with_documents("completed"):
+            folder = self._run.documents / reference.folder
+            found = quick_condition(folder, ((d.name, d.bytes) for d in documents))
+            if not found.sound:
+                kind, text = (Trouble.MISSING, "its documents are gone")
+                if not found.missing:
+                    kind, text = Trouble.ALTERED, ", ".join(found.wrong)
+                reopen(self._run, self._ledger, reference, text, self._wall)
+                self._found(kind, reference.ref, folder, f"{text}; it is fetched again")
+
+    def check_documents(self) -> None:
+        with os.scandir(self._run.documents) as entries:
+            for entry in entries:
+                reference = self._reader.in_folder(entry.name)
+                if reference is None or not self._accounted_for(reference):
+                    kept = self._run.set_aside(Path(entry.path), self._stamp)
+                    ref = reference.ref if reference else ""
+                    text = f"documents that the ledger does not account for were moved to {kept}"
+                    self._found(Trouble.EXTRA, ref, Path(entry.path), text)
+
+    def _accounted_for(self, reference: ReferenceRow) -> bool:
+        """Say whether what is in the folder was recorded, perhaps for a reference that is being done once more."""
+        if reference.state == "completed":
+            return True
+        documents = self._reader.documents(reference.id)
+        folder = self._run.documents / reference.folder
+        return bool(documents) and quick_condition(folder, ((d.name, d.bytes) for d in documents)).sound
+
+    def clear_leftovers(self) -> None:
+        """Remove what processes that are gone had begun to write with `run_directory.replacing`."""
+        for path in self._run.path.glob(".*.new"):
+            writer = re.search(r"\.(\d{1,9})(-\d+)?\.new$", path.name)
+            if writer and linux.stat(int(writer[1])) is None:
+                path.unlink(missing_ok=True)
+
+    def _found(self, kind: Trouble, ref: str, path: Path, sentence: str) -> None:
+        self.findings.append(Finding(kind, ref, str(path), sentence))
+
+
+def reopen(run: RunDirectory, ledger: Ledger, reference: ReferenceRow, why: str, wall: float) -> None:
+    """Have a completed reference fetched again; what there is in its folder goes into quarantine.
+
+    Raises:
+        OSError: it could not be moved.
+        LedgerUnwritableError: the ledger could not be written.
+    """
+    # The ledger first: a crash in between leaves documents without a row, which the next start sets aside.
+    ledger.reopen_completed(reference.id, why, wall)
+    folder = run.documents / reference.folder
+    if os.path.lexists(folder):
+        run.set_aside(folder, stamp(wall))
+
+
+def stamp(wall: float) -> str:
+    """Return the UTC time that names a folder in quarantine."""
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H%M%SZ")
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) < 19  # noqa: PLR2004 - what fits into SQLite's 64 bits
+
+
+def _adopted(live: LiveAttempt) -> str:
+    return f"the documents of attempt {live.attempt} were in place and are complete; it counts as succeeded"
+
+
+def _discard(reference: ReferenceRow, attempt: AttemptRow) -> Discard:
+    return Discard(
+        attempt=attempt.id,
+        ref_id=reference.id,
+        ref=reference.ref,
+        number=attempt.number,
+        kind=attempt.kind or Kind.SUPERVISOR_LOST.value,
+        message=attempt.message or "the supervisor or the machine went down during the attempt",
+    )

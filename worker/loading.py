@@ -1,0 +1,144 @@
+"""Finds the recipe that a SITE names and makes it: ``demo``, or ``path/to/file.py:ClassName``.
+
+``python -m worker.loading SITE`` tries that in a process of its own and prints one JSON object:
+``{"ok": true, "error": "", "name": …, "start_url": …, "login_url": …, "secrets": […]}``, or ``"ok": false`` and the
+sentence that says what is wrong. A recipe is somebody's program: what it prints goes to standard error.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import json
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from worker.site import Site
+
+BUILT_IN = {"demo": ("worker.sites.demo.recipe", "Demo")}
+"""Names of the recipes that come with the program."""
+
+
+class RecipeError(Exception):
+    """The recipe cannot be used; the sentence says what was found and what is needed."""
+
+
+def load_site(spec: str) -> Site:
+    """Return the recipe that `spec` names.
+
+    Raises:
+        RecipeError: there is no such file or class, it raises, or it lacks what a recipe must have.
+    """
+    if spec in BUILT_IN:
+        module_name, class_name = BUILT_IN[spec]
+        return _make(importlib.import_module(module_name), class_name, spec)
+    path, colon, class_name = spec.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        known = ", ".join(sorted(BUILT_IN))
+        raise RecipeError(f"the site {spec!r} is neither a built-in one ({known}) nor path/to/file.py:ClassName")
+    return _make(_execute(Path(path).absolute()), class_name, spec)
+
+
+def recipe_file(site: Site) -> str:
+    """Return the path of the source in which the recipe is written, empty when it has none."""
+    try:
+        return inspect.getfile(type(site))
+    except (TypeError, OSError):
+        return ""
+
+
+def _execute(path: Path) -> ModuleType:
+    if not path.is_file():
+        found = "is a directory" if path.is_dir() else "does not exist"
+        raise RecipeError(f"the recipe {path} {found}; a Python file is needed")
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"the recipe {path} cannot be read: {error.strerror}") from error
+    name = f"nightfleet_recipe_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"the recipe {path} cannot be imported as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))  # a recipe may have helpers beside it
+    try:
+        spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise RecipeError(f"the recipe {path} raised {_where(error, str(path))} while it was imported") from error
+    return module
+
+
+def _make(module: ModuleType, class_name: str, spec: str) -> Site:
+    source = module.__file__ or spec
+    found = getattr(module, class_name, None)
+    if found is None:
+        classes = [name for name, value in vars(module).items() if _is_recipe(value)]
+        offer = f"it has {', '.join(classes)}" if classes else "it has no subclass of worker.site.Site"
+        raise RecipeError(f"the recipe {source} has no class {class_name!r}; {offer}")
+    if not _is_recipe(found):
+        raise RecipeError(f"{class_name} in the recipe {source} is not a subclass of worker.site.Site")
+    if missing := sorted(found.__abstractmethods__):
+        raise RecipeError(f"{class_name} in the recipe {source} lacks the methods {', '.join(missing)}")
+    try:
+        site: Site = found()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise RecipeError(
+            f"the recipe {source} raised {_where(error, source)} while {class_name}() was made"
+        ) from error
+    _check_attributes(site, class_name, source)
+    return site
+
+
+def _is_recipe(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Site) and value is not Site
+
+
+def _check_attributes(site: Site, class_name: str, source: str) -> None:
+    for attribute in ("name", "start_url"):
+        value = getattr(site, attribute, None)
+        if not isinstance(value, str) or not value:
+            raise RecipeError(f"{class_name} in the recipe {source} needs {attribute}, a text that is not empty")
+    if not site.start_url.startswith(("http://", "https://")):
+        raise RecipeError(f"{class_name}.start_url in the recipe {source} is {site.start_url!r}; http(s)://… is needed")
+    login_url: object = site.login_url
+    if not isinstance(login_url, str):
+        raise RecipeError(f"{class_name}.login_url in the recipe {source} must be a text")
+    names: object = site.secrets  # whatever somebody wrote there
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) and name for name in names):
+        raise RecipeError(f"{class_name}.secrets in the recipe {source} must be a tuple of names")
+    if type(site.fewest_documents) is not int or site.fewest_documents < 0:
+        raise RecipeError(f"{class_name}.fewest_documents in the recipe {source} must be a number, 0 or more")
+
+
+def _where(error: BaseException, source: str) -> str:
+    said = str(error).strip().partition("\n")[0]
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    if isinstance(error, SyntaxError):
+        return text
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
+    return f"{text} ({Path(source).name}:{lines[-1]})" if lines else text
+
+
+def main() -> int:
+    """Check the recipe named on the command line and print what was found as JSON; return the exit code."""
+    result: dict[str, object] = {"ok": False, "error": "", "name": "", "start_url": "", "login_url": "", "secrets": []}
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            site = load_site(sys.argv[1])
+        result |= {"ok": True, "name": site.name, "start_url": site.start_url, "login_url": site.login_url}
+        result |= {"secrets": list(site.secrets)}
+    except RecipeError as error:
+        result |= {"error": str(error)}
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""What a browser context does beside the calls that we wait for: answers, failures, popups, crashes.
+
+Playwright runs event handlers inside whatever call is being answered, and an exception in one surfaces there; so
+every handler is wrapped. Dialogs get no handler: without one they close themselves.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from loguru import logger
+from playwright.async_api import BrowserContext, ConsoleMessage, Download, Page, Request, Response
+
+from worker.masking import Mask
+
+_KEPT = 20
+
+Subject = TypeVar("Subject")
+
+
+class Navigation(msgspec.Struct, frozen=True):
+    """An answer to a navigation, as its header fields came."""
+
+    url: str
+    status: int
+    headers: dict[str, str]
+
+
+class Observer:
+    """Listens to one context for as long as it lives."""
+
+    def __init__(self, context: BrowserContext, mask: Mask) -> None:
+        self._mask = mask
+        self._main: Page | None = None
+        self._pending: set[int] = set()
+        self.requests: deque[str] = deque(maxlen=_KEPT)
+        """The last answers, one line each, masked."""
+        self.console: deque[str] = deque(maxlen=_KEPT)
+        """The last errors on the console, masked."""
+        self.popups: list[Page] = []
+        self.last_navigation: Navigation | None = None
+        self.last_refusal: tuple[int, str] | None = None
+        """Status and URL of the last answer of 400 or above, navigation or not."""
+        self.crashed: asyncio.Event = asyncio.Event()
+        self.on_navigation: Callable[[Navigation], None] | None = None
+        self.on_broken_navigation: Callable[[str, str], None] | None = None
+        """Called with URL and Chromium's error name."""
+        self.on_download: Callable[[Download], None] | None = None
+        context.on("page", guarded(self._opened))
+        context.on("request", guarded(self._requested))
+        context.on("response", guarded(self._answered))
+        context.on("requestfailed", guarded(self._failed))
+        context.on("console", guarded(self._printed))
+
+    def attend(self, page: Page) -> None:
+        """Take `page` for the main one: its crash is the attempt's, any other page is a popup."""
+        self._main = page
+        self.popups = [popup for popup in self.popups if popup is not page]
+        self._pending.clear()
+        self.crashed = asyncio.Event()
+        crashed = self.crashed
+        page.on("crash", guarded(lambda _page: crashed.set()))
+        page.on("download", guarded(self._downloading))
+
+    def begin(self) -> None:
+        """Forget what earlier work left, so that evidence is about this one."""
+        self.requests.clear()
+        self.console.clear()
+        self.last_navigation = self.last_refusal = None
+
+    @property
+    def navigating(self) -> bool:
+        """A navigation waits for its answer; until then even `evaluate` on the old page waits (measured)."""
+        return bool(self._pending)
+
+    def _opened(self, page: Page) -> None:
+        if self._main is None or page is self._main:
+            return
+        self.popups.append(page)
+        page.on("download", guarded(self._downloading))
+
+    def _requested(self, request: Request) -> None:
+        if request.is_navigation_request():
+            self._pending.add(id(request._impl_obj))  # noqa: SLF001 - the wrapper is made anew for each event
+
+    def _answered(self, response: Response) -> None:
+        request = response.request
+        self._note(f"{response.status} {request.method} {response.url}")
+        if response.status >= 400:  # noqa: PLR2004 - HTTP's border between answers and refusals
+            self.last_refusal = (response.status, response.url)
+        if request.is_navigation_request():
+            self._pending.discard(id(request._impl_obj))  # noqa: SLF001 - as in _requested
+            self.last_navigation = Navigation(response.url, response.status, response.headers)
+            if self.on_navigation is not None:
+                self.on_navigation(self.last_navigation)
+
+    def _failed(self, request: Request) -> None:
+        self._note(f"{request.failure} {request.method} {request.url}")
+        if request.is_navigation_request():
+            self._pending.discard(id(request._impl_obj))  # noqa: SLF001 - as in _requested
+            if self.on_broken_navigation is not None:
+                self.on_broken_navigation(request.url, request.failure or "")
+
+    def _printed(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.console.append(self._mask(message.text)[:500])
+
+    def _downloading(self, download: Download) -> None:
+        if self.on_download is not None:
+            self.on_download(download)
+
+    def _note(self, line: str) -> None:
+        self.requests.append(self._mask(line)[:500])
+
+
+def guarded(handler: Callable[[Subject], Any]) -> Callable[[Subject], None]:
+    """Return `handler` with its exceptions logged: left alone they would surface in the next unrelated call."""
+
+    def handle(subject: Subject) -> None:
+        try:
+            handler(subject)
+        except Exception:  # noqa: BLE001 - whatever it is, it must not reach Playwright
+            logger.exception("an event handler failed")
+
+    return handle

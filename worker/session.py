@@ -1,0 +1,78 @@
+"""What it means to be logged in, as bytes that travel to the other workers and fit any new browser context."""
+
+import json
+from typing import Any
+
+import msgspec
+from playwright.async_api import BrowserContext, Page
+
+from worker.deadlines import within
+
+_DEADLINE = 10.0
+_OPENABLE = ("http://", "https://")
+
+_RESTORE = """(() => {
+  const kept = %s[location.origin];
+  if (!kept) return;
+  try { for (const [key, value] of kept) if (sessionStorage.getItem(key) === null) sessionStorage.setItem(key, value); }
+  catch (refused) { if (refused.name !== 'SecurityError') throw refused; }
+})()"""
+"""Runs before the scripts of each page. Sandboxed frames have no storage and refuse it with a SecurityError."""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A secret: cookies, storage and the user agent that they were given to."""
+
+    state: dict[str, Any]
+    """Playwright's storage state: cookies, localStorage and IndexedDB of every origin."""
+    session_storage: dict[str, list[tuple[str, str]]]
+    """Keys and values by origin; Playwright's storage state leaves them out."""
+    user_agent: str
+
+    def __repr__(self) -> str:
+        return f"Session({len(self.state.get('cookies', []))} cookies)"
+
+    def to_bytes(self) -> bytes:
+        """Return the session for `LoggedIn`."""
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Session":
+        """Return the session that came with `UseSession`.
+
+        Raises:
+            msgspec.DecodeError: `data` is no session.
+        """
+        return msgspec.msgpack.decode(data, type=cls)
+
+    @property
+    def init_script(self) -> str:
+        """JavaScript that puts the session storage back; empty when there is none."""
+        return _RESTORE % json.dumps(self.session_storage) if self.session_storage else ""
+
+    @property
+    def secret_values(self) -> list[str]:
+        """The values of the cookies, to be masked wherever they would show up."""
+        return [str(cookie.get("value", "")) for cookie in self.state.get("cookies", [])]
+
+
+async def capture(context: BrowserContext, page: Page) -> Session:
+    """Return the session of a page that has just logged in.
+
+    Raises:
+        Overdue: the browser does not answer.
+        playwright.async_api.Error: the browser or the page is gone.
+    """
+    state = await within(_DEADLINE, context.storage_state(indexed_db=True), "reading the session")
+    stored: dict[str, list[tuple[str, str]]] = {}
+    if page.url.startswith(_OPENABLE):
+        origin, entries, agent = await within(
+            _DEADLINE,
+            page.evaluate("[location.origin, Object.entries(sessionStorage), navigator.userAgent]"),
+            "reading the session storage",
+        )
+        if entries:
+            stored[origin] = [(key, value) for key, value in entries]
+    else:
+        agent = await within(_DEADLINE, page.evaluate("navigator.userAgent"), "reading the user agent")
+    return Session(dict(state), stored, agent)

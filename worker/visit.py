@@ -1,0 +1,326 @@
+"""What a recipe holds in its hand: the page, the steps, and the ways to bring documents home."""
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+from loguru import logger
+from playwright.async_api import APIResponse, BrowserContext, Page, Response
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+from worker import documents
+from worker.browser import Browser
+from worker.deadlines import Overdue, within
+from worker.documents import Answer, Staging
+from worker.downloads import DownloadRace, Trigger, finish, forget
+from worker.failures import refusal
+from worker.masking import Mask
+from worker.protocol import Document, Kind, Step
+from worker.site import Site, SiteFailure
+from worker.vault import Vault
+
+_FETCH_DEADLINE = 120.0
+"""Seconds for a whole document through the request API, which shows no progress."""
+
+_LONGEST_PATIENCE = 30.0
+"""Seconds without any progress after which a download counts as stalled; at most half of the attempt's deadline."""
+
+_MOVED_ON = ("interrupted by another navigation", "net::ERR_ABORTED")
+"""What `goto` says when the page before it was still on its way somewhere; once more then works."""
+
+WaitUntil = Literal["commit", "domcontentloaded", "load", "networkidle"]
+
+
+class Kit(msgspec.Struct, frozen=True):
+    """What every visit of a worker shares."""
+
+    browser: Browser
+    site: Site
+    vault: Vault
+    mask: Mask
+    document_limit: int
+    """In bytes."""
+
+
+class Visit:
+    """One attempt at a reference, or one errand. A recipe gets a new one for each and must not keep it."""
+
+    def __init__(self, kit: Kit, folder: Path, deadline: float, *, logging_in: bool = False) -> None:
+        self._kit = kit
+        self._staging = Staging(folder)
+        self._patience = min(_LONGEST_PATIENCE, deadline / 2)
+        self._logging_in = logging_in
+        self._documents: dict[int, Document] = {}
+        self._asked_for = 0
+        self._steps: list[Step] = []
+        self._step = ""
+        self._since = time.monotonic()
+        self._one_download = asyncio.Lock()
+        self._over = False
+
+    # ------------------------------------------------------------------------------------------- for recipes
+    @property
+    def page(self) -> Page:
+        """The page, logged in, wherever the last visit left it.
+
+        Raises:
+            SiteFailure: `RECIPE_ERROR`, the visit is over.
+        """
+        self._check_over()
+        return self._kit.browser.page
+
+    @property
+    def context(self) -> BrowserContext:
+        """The browser context of the page; its cookies are the session."""
+        self._check_over()
+        return self._kit.browser.context
+
+    def secret(self, name: str) -> str:
+        """Return the secret `name` from the environment or from the file that ``<name>_FILE`` names; masked everywhere.
+
+        Raises:
+            SiteFailure: `LOGIN_FAILED`, there is none, or others could read its file.
+        """
+        return self._kit.vault.get(name)
+
+    def step(self, name: str) -> None:
+        """Say what begins now; the step before it ends. Shown live and timed in the report."""
+        self._end_step()
+        self._step, self._since = self._kit.mask(name)[:200], time.monotonic()
+        logger.debug("step: {}", self._step)
+
+    async def goto(self, url: str, wait_until: WaitUntil = "domcontentloaded") -> Response | None:
+        """Open `url`, relative to the present page, and make sure that it is a page for somebody who is logged in.
+
+        Raises:
+            SiteFailure: the status, the connection or the login page says that this is not the page.
+        """
+        url = self._absolute(url)
+        response = await self._goto(url, wait_until)
+        if response is not None:
+            self._refuse(response.status, response.headers, response.url)
+        if not self._logging_in:
+            await self._check_session()
+        return response
+
+    async def fetch(self, url: str, name: str | None = None) -> Document:
+        """Bring the document at `url`, relative to the present page, in the browser's session; several may run at once.
+
+        Without `name` the site's own is taken. Unless its name has another extension it must be a whole PDF.
+
+        Raises:
+            SiteFailure: a status, the login page or a broken file came instead.
+        """
+        order = self._next_order()
+        url = self._absolute(url)
+        response = await self._get(url)
+        try:
+            body, answer = await self._read(response)
+            proposed = name or documents.proposed_name(answer.headers.get("content-disposition", ""), answer.url)
+            return await self._keep(order, body, answer, proposed, body[:1024])
+        finally:
+            await self._dispose(response)
+
+    async def download(self, trigger: Trigger, name: str | None = None) -> Document:
+        """Bring the document whose download `trigger` starts, such as ``lambda: visit.page.click("#get")``.
+
+        Raises:
+            SiteFailure: an error status, the login page, a stall or a broken file came instead.
+        """
+        order = self._next_order()
+        async with self._one_download:
+            with DownloadRace(self._kit.browser.observer, is_login=self._is_login_url) as race:
+                download = await race.begin(trigger, self._patience)
+                path = await finish(download, self._kit.browser.downloads, self._patience)
+            try:
+                seen = race.answers.get(download.url)
+                answer = Answer(download.url, dict(seen.headers) if seen else {})
+                head = await asyncio.to_thread(_head, path)
+                return await self._keep(order, path, answer, name or download.suggested_filename, head)
+            finally:
+                await forget(download)
+                await self._kit.browser.close_popups()
+
+    async def save(self, trigger: Trigger | str, filename: str) -> Path:
+        """Bring a file that is not a document, such as the export, by a download or from a URL; return its path.
+
+        Raises:
+            SiteFailure: `EXPORT_INVALID` for a web page or an empty file, otherwise as for `download`.
+        """
+        target = self._reserve(filename)
+        if isinstance(trigger, str):
+            response = await self._get(self._absolute(trigger))
+            try:
+                body, answer = await self._read(response)
+                await self._store(body, target, answer)
+            finally:
+                await self._dispose(response)
+            return target
+        async with self._one_download:
+            with DownloadRace(self._kit.browser.observer, is_login=self._is_login_url) as race:
+                download = await race.begin(trigger, self._patience)
+                path = await finish(download, self._kit.browser.downloads, self._patience)
+            try:
+                await self._store(path, target, Answer(download.url))
+            finally:
+                await forget(download)
+        return target
+
+    # -------------------------------------------------------------------------------------- for the program
+    @property
+    def folder(self) -> Path:
+        """The staging folder."""
+        return self._staging.folder
+
+    @property
+    def present_step(self) -> tuple[str, float]:
+        """The step's name and for how many seconds it has been going on."""
+        return self._step, time.monotonic() - self._since
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """What was brought so far, in the order in which it was asked for."""
+        return tuple(self._documents[order] for order in sorted(self._documents))
+
+    def end(self) -> tuple[Step, ...]:
+        """Close the visit, so that a recipe that goes on nevertheless touches nothing any more; return its steps."""
+        if not self._over:
+            self._end_step()
+            self._step = ""
+        self._over = True
+        return tuple(self._steps)
+
+    # ------------------------------------------------------------------------------------------------ inside
+    def _check_over(self) -> None:
+        if self._over:
+            raise SiteFailure(Kind.RECIPE_ERROR, "the recipe used a visit that is over")
+
+    def _end_step(self) -> None:
+        if self._step:
+            self._steps.append(Step(self._step, round(time.monotonic() - self._since, 3)))
+
+    def _next_order(self) -> int:
+        self._check_over()
+        self._asked_for += 1
+        return self._asked_for
+
+    def _absolute(self, url: str) -> str:
+        return urljoin(self.page.url, url)
+
+    async def _goto(self, url: str, wait_until: WaitUntil) -> Response | None:
+        try:
+            return await self.page.goto(url, wait_until=wait_until)
+        except PlaywrightTimeout:
+            raise
+        except PlaywrightError as error:
+            observer = self._kit.browser.observer
+            if (seen := observer.last_navigation) is not None and "Download is starting" in error.message:
+                self._refuse(seen.status, seen.headers, seen.url)
+            if not any(mark in error.message for mark in _MOVED_ON):
+                raise
+            logger.debug("the page was still moving, opening {} once more", self._kit.mask.url(url))
+        return await self.page.goto(url, wait_until=wait_until)
+
+    def _refuse(self, status: int, headers: dict[str, str], url: str) -> None:
+        if (failure := refusal(status, headers, url)) is not None and not self._logging_in:
+            raise failure
+        if failure is not None and failure.kind is not Kind.SESSION_EXPIRED:  # a login page may well come with a 401
+            raise failure
+
+    async def _check_session(self) -> None:
+        url = self.page.url
+        if self._is_login_url(url):
+            raise SiteFailure(Kind.SESSION_EXPIRED, "the login page came instead of the page", url=url)
+        if not await self._kit.site.is_logged_in(self):
+            raise SiteFailure(Kind.SESSION_EXPIRED, "the page does not look like one for who is logged in", url=url)
+
+    def _is_login_url(self, url: str) -> bool:
+        return not self._logging_in and is_same_page(url, self._kit.site.login_url)
+
+    async def _get(self, url: str) -> APIResponse:
+        try:
+            return await within(
+                _FETCH_DEADLINE + 5,
+                self.context.request.get(url, timeout=_FETCH_DEADLINE * 1000),
+                "fetching a document",
+            )
+        except (PlaywrightTimeout, Overdue) as error:
+            message = f"the document did not come within {_FETCH_DEADLINE:.0f} s"
+            raise SiteFailure(Kind.DOCUMENT_STALLED, message, url=url) from error
+        except PlaywrightError as error:
+            if "aborted" not in error.message.partition("\n")[0]:
+                raise
+            raise SiteFailure(Kind.DOCUMENT_INVALID, "the document broke off on its way", url=url) from error
+
+    async def _read(self, response: APIResponse) -> tuple[bytes, Answer]:
+        answer = Answer(response.url, response.headers)
+        self._refuse(response.status, answer.headers, answer.url)
+        if self._is_login_url(answer.url):
+            raise SiteFailure(Kind.SESSION_EXPIRED, "the login page came in place of the document", url=answer.url)
+        if response.status != 200:  # noqa: PLR2004 - anything else below 400 brings no whole document
+            message = f"the site answered {response.status} without a document"
+            raise SiteFailure(Kind.DOCUMENT_INVALID, message, url=answer.url, status=response.status)
+        if answer.length is not None and answer.length > self._kit.document_limit:
+            message = f"the document has {answer.length} bytes, {self._kit.document_limit} are allowed"
+            raise SiteFailure(Kind.DOCUMENT_INVALID, message, url=answer.url)
+        return await within(_FETCH_DEADLINE, response.body(), "reading the document"), answer
+
+    async def _dispose(self, response: APIResponse) -> None:
+        with contextlib.suppress(Overdue, PlaywrightError):  # it goes with its context then
+            await within(5, response.dispose(), "letting go of a document")
+
+    def _reserve(self, name: str) -> Path:
+        self._check_over()
+        self._staging.create()
+        return self._staging.reserve(name)
+
+    async def _keep(self, order: int, source: bytes | Path, answer: Answer, proposed: str, head: bytes) -> Document:
+        if not Path(proposed).suffix and b"%PDF-" in head:
+            proposed += ".pdf"
+        target = self._reserve(proposed)
+        expect_pdf = target.suffix.lower() in {"", ".pdf"}
+        try:
+            document = await documents.stage(
+                source,
+                target,
+                answer,
+                limit=self._kit.document_limit,
+                shown_url=self._kit.mask.url(answer.url),
+                expect_pdf=expect_pdf,
+            )
+        except SiteFailure as failure:
+            failure.url = failure.url or answer.url
+            raise
+        self._check_over()
+        self._documents[order] = document
+        logger.debug("document {}, {} bytes", document.name, document.bytes)
+        return document
+
+    async def _store(self, source: bytes | Path, target: Path, answer: Answer) -> None:
+        await asyncio.to_thread(_store, source, target, answer, self._kit.document_limit)
+
+
+def _store(source: bytes | Path, target: Path, answer: Answer, limit: int) -> None:
+    size, _, head = documents.write(target, documents.chunks(source), limit)
+    documents.refuse_html(target.name, head, Kind.EXPORT_INVALID)
+    if size == 0 or (answer.length is not None and answer.length != size):
+        promised = f" of {answer.length}" if answer.length else ""
+        raise SiteFailure(Kind.EXPORT_INVALID, f"{target.name} came with {size}{promised} bytes", url=answer.url)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1024)
+
+
+def is_same_page(url: str, login_url: str) -> bool:
+    """Say whether `url` is the login page, whatever query or fragment it carries. A site without one has none."""
+    if not login_url:
+        return False
+    here, there = urlsplit(url), urlsplit(login_url)
+    return (here.netloc, here.path.rstrip("/")) == (there.netloc, there.path.rstrip("/"))
