@@ -34,11 +34,14 @@ async def collect(
     """Write what can be had within two seconds into `folder`; what cannot be had is left out and logged."""
     seeing = page is not None and failure.kind not in _BLIND
     html = ""
+    report = (
+        mask("\n".join([*_facts(failure, step, steps), *_sightings(mask, page, observer), *_cause(failure)])) + "\n"
+    )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         if page is not None and seeing:
             _, html = await asyncio.gather(_screenshot(page, folder / "screenshot.png"), _html(page))
-        await asyncio.to_thread(_write, folder, _report(failure, mask, page, observer, step, steps), mask(html))
+        await asyncio.to_thread(_write, folder, report, mask(html))
     except OSError as error:
         logger.warning("evidence cannot be written: {}", error.strerror)
 
@@ -66,31 +69,30 @@ def _write(folder: Path, report: str, html: str) -> None:
         (folder / "page.html").write_text(html, "utf-8", errors="replace")
 
 
-def _report(
-    failure: SiteFailure,
-    mask: Mask,
-    page: Page | None,
-    observer: Observer | None,
-    step: str,
-    steps: tuple[Step, ...],
-) -> str:
+def _facts(failure: SiteFailure, step: str, steps: tuple[Step, ...]) -> list[str]:
     lines = [f"kind: {failure.kind}", f"message: {failure}"]
     if failure.url:
-        lines.append(f"url: {mask.url(failure.url)}")
-    if page is not None:
-        lines.append(f"page: {mask.url(page.url)}")
+        lines.append(f"url: {failure.url}")
     if failure.status:
         lines.append(f"status: {failure.status}")
     if step:
         lines.append(f"step: {step}")
-    lines += [f"step done: {done.name} ({done.seconds:.3f} s)" for done in steps]
+    return lines + [f"step done: {done.name} ({done.seconds:.3f} s)" for done in steps]
+
+
+def _sightings(mask: Mask, page: Page | None, observer: Observer | None) -> list[str]:
+    lines = [f"page: {mask.url(page.url)}"] if page is not None else []
     if observer is not None:
         lines += _section("last answers of the site", list(observer.requests))
         lines += _section("last errors on the console", list(observer.console))
+    return lines
+
+
+def _cause(failure: SiteFailure) -> list[str]:
     cause = failure.__cause__ or failure
-    if cause.__traceback__ is not None:
-        lines += _section("traceback", ["".join(traceback.format_exception(cause)).rstrip()])
-    return mask("\n".join(lines)) + "\n"
+    if cause.__traceback__ is None:
+        return []
+    return _section("traceback", ["".join(traceback.format_exception(cause)).rstrip()])
 
 
 def _section(title: str, lines: list[str]) -> list[str]:

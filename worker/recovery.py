@@ -1,5 +1,6 @@
 """The ladder of recoveries: the gentlest step first, each with a deadline, until a page works again."""
 
+import time
 from collections.abc import Awaitable, Callable
 
 from loguru import logger
@@ -77,10 +78,12 @@ class Ladder:
 
     async def _try(self, name: str, prepare: Callable[[], Awaitable[None]]) -> bool:
         last = prepare == self._fresh_browser
+        began = time.monotonic()
         try:
             await within(self._share, prepare(), name)
+            left = max(1.0, self._share - (time.monotonic() - began))
             try:
-                await within(self._share, self._recover(), "going back to the inventory")
+                await within(left, self._recover(), "going back to the inventory")
             except Exception as error:  # noqa: BLE001 - a recipe may raise anything
                 failure = classify(error, browser_alive=self._browser.alive)
                 self._judge(failure, name, last=last)

@@ -30,6 +30,9 @@ _FETCH_DEADLINE = 120.0
 _LONGEST_PATIENCE = 30.0
 """Seconds without any progress after which a download counts as stalled; at most half of the attempt's deadline."""
 
+_MOST_STEPS = 1_000
+_MOST_DOCUMENTS = 10_000
+
 _MOVED_ON = ("interrupted by another navigation", "net::ERR_ABORTED")
 """What `goto` says when the page before it was still on its way somewhere; once more then works."""
 
@@ -201,12 +204,14 @@ class Visit:
             raise SiteFailure(Kind.RECIPE_ERROR, "the recipe used a visit that is over")
 
     def _end_step(self) -> None:
-        if self._step:
+        if self._step and len(self._steps) < _MOST_STEPS:
             self._steps.append(Step(self._step, round(time.monotonic() - self._since, 3)))
 
     def _next_order(self) -> int:
         self._check_over()
         self._asked_for += 1
+        if self._asked_for > _MOST_DOCUMENTS:
+            raise SiteFailure(Kind.RECIPE_ERROR, f"the recipe asked for more than {_MOST_DOCUMENTS} documents")
         return self._asked_for
 
     def _absolute(self, url: str) -> str:
