@@ -70,6 +70,7 @@ def _staff(run: RunState) -> None:
             incarnation = run.number("incarnation")
             slot.begin(incarnation, run.now, run.now + run.policy.start_timeout)
             run.do(Spawn(slot.number, incarnation))
+            run.incident("restarted" if slot.restarts else "started", f"incarnation {incarnation} starts", slot)
             living += 1
         elif slot.state is SlotState.IDLE and (slot.retiring or slot.recycle or _worn_out(run, slot)):
             _let_go(run, slot)
