@@ -91,6 +91,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     document_limit: Annotated[
         int, Meta(ge=1, le=1_000_000_000_000, extra=_BYTES, description="The largest document that is accepted.")
     ] = 500_000_000
+    disk_reserve: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000_000,
+            extra=_BYTES,
+            description="With less free on the run directory's disk, nothing is handed out.",
+        ),
+    ] = 200_000_000
     browser: Annotated[str, Meta(max_length=4096, description="Path of the browser; found by itself when empty.")] = ""
     headed: Annotated[bool, Meta(description="Show the browsers' windows; needs a full Chromium and a screen.")] = False
     log_json: Annotated[bool, Meta(description="Write the log files as one JSON object a line.")] = False

@@ -50,6 +50,7 @@ class Browser:
         self._context: BrowserContext | None = None
         self._page: Page | None = None
         self._observer: Observer | None = None
+        self._outdated = False
         self.gone = asyncio.Event()
         """Set when the present browser has disconnected."""
         self.on_gone: Callable[[], None] = lambda: None
@@ -78,14 +79,19 @@ class Browser:
         return self._observer
 
     @property
+    def session(self) -> Session | None:
+        """The session that every new context gets."""
+        return self._session
+
+    @property
     def has_page(self) -> bool:
         """There is a page, in a browser that is connected, and nobody closed it."""
-        return self.alive and self._page is not None and not self._page.is_closed()
+        return self.has_context and self._page is not None and not self._page.is_closed()
 
     @property
     def has_context(self) -> bool:
         """There is a context in a browser that is connected."""
-        return self.alive and self._context is not None
+        return self.alive and self._context is not None and not self._outdated
 
     @property
     def alive(self) -> bool:
@@ -166,6 +172,26 @@ class Browser:
         for value in session.secret_values if session else []:
             self._mask.add(value)
 
+    def outdate(self) -> None:
+        """Have the context replaced before the next work begins."""
+        self._outdated = True
+
+    async def prepare(self) -> BrowserStarted | None:
+        """Make whole what is missing: browser, context or page; return the browser's start if there was one.
+
+        Raises:
+            BrowserError: a browser was needed and does not start.
+            Overdue: the browser does not answer.
+            playwright.async_api.Error: the browser went away.
+        """
+        if not self.alive:
+            return await self.relaunch()
+        if not self.has_context:
+            await self.fresh_context()
+        elif not self.has_page:
+            await self.fresh_page()
+        return None
+
     async def fresh_context(self) -> None:
         """Put a new context and a page in place of the present ones, with the session restored.
 
@@ -191,7 +217,7 @@ class Browser:
         context.set_default_timeout(_ACTION_TIMEOUT)
         if session and session.init_script:
             await within(_CONTEXT_DEADLINE, context.add_init_script(session.init_script), "restoring the session")
-        self._context = context
+        self._context, self._outdated = context, False
         self._observer = Observer(context, self._mask)
         await self.fresh_page()
 

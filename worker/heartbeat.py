@@ -25,6 +25,8 @@ class Kin:
     def __init__(self) -> None:
         self._driver: psutil.Process | None = None
         self._browser: psutil.Process | None = None
+        self.driver_watch: int | None = None
+        """A pidfd by which the event loop notices the driver's death; None when nobody watches."""
 
     @property
     def browser_pid(self) -> int:

@@ -97,12 +97,7 @@ def clean_up(trees: list[Tree]) -> None:
 
 def finish(tree: Tree) -> bool:
     """Spend a short while on one tree; True when nothing is left to do for it."""
-    try:
-        if not tree.kill(_ROUND_SECONDS):
-            return False
-    except OSError as error:  # short of descriptors or memory, perhaps only now
-        say(f"{tree.marker}: {error}")
-        time.sleep(_ROUND_SECONDS)
+    if not tree.kill(_ROUND_SECONDS):
         return False
     say(f"{tree.marker} is gone")
     if tree.temp_dir:

@@ -11,6 +11,7 @@ A process is never older than its tree, and a session is no longer ours once its
 Standard library alone, because the guardian uses it without site-packages.
 """
 
+import errno
 import os
 import signal
 import threading
@@ -26,6 +27,8 @@ MARKER = "NIGHTFLEET_MARK"
 
 _MISSES = 2
 """Scans in a row that must find nothing, because a single one may miss a process that was just being forked."""
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # they pass, and a kill must not fail of them
 
 _GENERATIONS = 16
 """How far up a process's parents are followed."""
@@ -119,14 +122,12 @@ class Tree:
         deadline = time.monotonic() + seconds
         pause, empty = 0.005, 0
         while True:
-            found = self.scan()
-            alive = [process for process in found if not process.dead]
-            for process in alive:
-                linux.send_signal(process.pid, process.start_time, signal.SIGKILL)
-            for process in found:
-                if process.dead and process.parent == os.getpid() and process.pid != self.pid:
-                    linux.reap(process.pid)
-            empty = 0 if alive else empty + 1
+            try:
+                empty = 0 if self._strike() else empty + 1
+            except OSError as error:
+                if error.errno not in _SHORTAGES:
+                    raise
+                empty = 0  # nothing could be seen, so nothing is verified
             if empty == _MISSES:
                 return True
             if time.monotonic() >= deadline:
@@ -168,6 +169,16 @@ class Tree:
                 return tree
             case _:
                 raise RecordError(f"not the record of a process tree: {str(record)[:200]}")
+
+    def _strike(self) -> bool:
+        """Kill what is alive and reap what was adopted; True when anything was alive."""
+        found = self.scan()
+        for process in found:
+            if not process.dead:
+                linux.send_signal(process.pid, process.start_time, signal.SIGKILL)
+            elif process.parent == os.getpid() and process.pid != self.pid:
+                linux.reap(process.pid)
+        return not all(process.dead for process in found)
 
     def _may_belong(self, process: Stat) -> bool:
         return process.start_time >= self.start_time and process.pid not in (1, os.getpid())

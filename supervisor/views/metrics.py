@@ -60,9 +60,9 @@ class Metrics:
                 self._failures[str(record.kind)] += 1
                 if record.retry_in is None:
                     self._finish(now)
-            case Incident(what="kill"):
+            case Incident(what="killed"):
                 self._kills += 1
-            case Incident(what="restart"):
+            case Incident(what="restarted"):
                 self._restarts += 1
             case _:
                 pass

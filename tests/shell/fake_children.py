@@ -164,6 +164,7 @@ def send_and_die(connection: Connection, _: WorkerSettings) -> None:
 
 def half_a_frame(connection: Connection, _: WorkerSettings) -> None:
     """Die in the middle of a frame, while a grandchild holds a copy of every descriptor."""
+    os.setsid()
     fork(forever)
     send_all(connection, b"half")
     os._exit(0)
@@ -176,6 +177,7 @@ def flood_through_grandchild(connection: Connection, _: WorkerSettings) -> None:
         while True:
             send_all(connection, b"x" * 65_536)
 
+    os.setsid()
     fork(flood)
     os._exit(0)
 

@@ -44,7 +44,10 @@ class FakeSupervisor:
     def kill(self) -> None:
         """End it as a crash would: at once, with nothing done."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
     def end(self) -> dict[str, Any]:
         """Let it end in an orderly way and return what it says at last."""
@@ -62,6 +65,12 @@ class FakeSupervisor:
         self.kill()
         for member in [self.guardian, *self.members]:
             linux.send_signal(*member, signal.SIGKILL)
+
+
+def say(**values: object) -> None:
+    """Write one line of JSON to standard output."""
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
 
 
 def main(target: str, directory: Path) -> None:
@@ -82,14 +91,14 @@ def main(target: str, directory: Path) -> None:
     sweep.record(directory / "processes.json", [tree], guardian.identity)
     identity = guardian.identity
     members = [[process.pid, process.start_time] for process in tree.members()]
-    print(json.dumps({"child": child.pid, "guardian": identity, "members": members, "told": told}), flush=True)
+    say(child=child.pid, guardian=identity, members=members, told=told)
     sys.stdin.read()
     tree.kill(fake.PATIENCE)
     fake.exit_code(child)
     child.close()
     guardian.forget(tree)
     guardian.close()
-    print(json.dumps({"guardian_ended": identity is not None and not linux.is_running(*identity)}), flush=True)
+    say(guardian_ended=identity is not None and not linux.is_running(*identity))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def left_by(killed: FakeSupervisor) -> float:
 
 
 def test_a_killed_supervisor_leaves_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """After SIGKILL of the supervisor its whole tree and its temporary folders are gone soon, and so is the guardian."""
+    """After SIGKILL of the supervisor its whole tree and its temporary folders are gone soon, the guardian too."""
     killed = supervisor("family", tmp_path, request)
     assert len(killed.alive()) == 7
     killed.kill()
@@ -169,3 +169,28 @@ def test_lines_in_pieces_and_nonsense(capfd: pytest.CaptureFixture[str]) -> None
     watch.feed(b'{"forget": "m"}\n{"forget": "never known"}\n')
     assert watch.trees == {}
     assert capfd.readouterr().err.count("not a message") == 3
+
+
+def test_what_cannot_be_killed_is_named_and_keeps_its_folder(
+    child: WorkerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A tree that survives every SIGKILL is named in the log, and its temporary folder stays for the next start."""
+    temp_dir = tmp_path / "nightfleet-test" / "w1-1"
+    temp_dir.mkdir(parents=True)
+    tree = fake.tree_of(child, temp_dir=str(temp_dir))
+    with monkeypatch.context() as patch:
+        patch.setattr(linux, "send_signal", lambda *_: False)
+        patch.setattr(guardian_main, "GIVE_UP_SECONDS", 0.1)
+        guardian_main.clean_up([tree])
+    assert f"gave test-marker up: python ({child.pid})" in capfd.readouterr().err
+    assert temp_dir.exists()
+    guardian_main.clean_up([tree])
+    assert "test-marker is gone" in capfd.readouterr().err
+    assert not temp_dir.parent.exists()
+
+
+def test_a_folder_that_is_not_a_workers_is_left_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The guardian removes temporary folders of workers and nothing else, and says when it does not."""
+    guardian_main.clean_up([Tree("m", 2**22, 5, str(tmp_path))])
+    assert "its temporary folder could not be removed" in capfd.readouterr().err
+    assert tmp_path.is_dir()

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -146,6 +147,21 @@ def test_a_kill_that_takes_too_long_says_so(spawn: Spawn, monkeypatch: pytest.Mo
     assert tree.kill(fake.PATIENCE)
 
 
+def test_a_shortage_of_descriptors_verifies_nothing(spawn: Spawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While /proc cannot be read for want of descriptors a tree is not called dead; later the kill succeeds."""
+
+    def refuse() -> Iterator[linux.Stat]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    child = spawn(fake.sleeper)
+    tree = fake.tree_of(child)
+    with monkeypatch.context() as patch:
+        patch.setattr(linux, "processes", refuse)
+        assert not tree.kill(0.05)
+    assert pids(tree) == {child.pid}
+    assert tree.kill(fake.PATIENCE)
+
+
 def test_without_pidfds_a_process_is_still_killed(spawn: Spawn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the kernel or a filter refuses pidfds, pid and start time have to do."""
 
@@ -169,6 +185,8 @@ def test_a_record_brings_the_tree_back(spawn: Spawn) -> None:
     assert again.temp_dir == "/somewhere"
     assert pids(again) == pids(tree)
     assert told["own_session"] in pids(again)
+    assert again.kill(fake.PATIENCE)
+    assert all(fake.gone(pid) for pid in told["pids"])
 
 
 @pytest.mark.parametrize(

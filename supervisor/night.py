@@ -1,0 +1,230 @@
+"""A run from its plan to its exit code: here the parts are wired together, and taken apart again however it ends."""
+
+import contextlib
+import os
+import resource
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from supervisor.config import policy
+from supervisor.core.commands import Finish, Say
+from supervisor.core.machine import Machine
+from supervisor.errors import UserError
+from supervisor.plan import Plan
+from supervisor.shell import linux, snapshot, sweep, workers
+from supervisor.shell.conductor import Conductor
+from supervisor.shell.inbox import Inbox, Signals
+from supervisor.shell.journal import Journal
+from supervisor.shell.ledger import Ledger
+from supervisor.shell.ledger_thread import LedgerThread
+from supervisor.shell.loop import Loop
+from supervisor.shell.processes import Processes
+from supervisor.shell.reconcile import reconcile
+from supervisor.shell.run_directory import RunDirectory
+from supervisor.shell.store import Store
+from supervisor.shell.upkeep import Upkeep
+from supervisor.shell.workers import LocalWorkers
+from supervisor.views.metrics import Metrics
+from supervisor.views.status import Snapshot
+from worker.settings import WorkerSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+_CLERK_SECONDS = 120.0
+"""How long the last tracking.json may take; that of a million references takes about a quarter of it."""
+_DESCRIPTORS = 65_536
+
+
+def run(plan: Plan) -> int:
+    """Carry a plan out; return the exit code.
+
+    Raises:
+        UserError: the run directory or the machine does not allow it; nothing was started.
+    """
+    _prepare_process()
+    directory = RunDirectory(plan.run_dir)
+    directory.create()
+    with directory.lock():
+        settings = plan.settings
+        journal = Journal(
+            directory.logs / "supervisor.log",
+            as_json=settings.log_json,
+            rotation=settings.log_rotation,
+            retention=settings.log_retention,
+        )
+        try:
+            with _ledger(plan, directory) as ledger:
+                return _Night(plan, directory, ledger, journal).run()
+        except UserError as error:
+            journal.note(str(error), "ERROR")
+            raise
+        except Exception as error:
+            journal.exception(error)
+            raise
+        finally:
+            journal.close()
+
+
+def _prepare_process() -> None:
+    """Adopt orphans, allow many descriptors and no core dumps."""
+    with contextlib.suppress(OSError):  # a sandbox may forbid it; zombies are then reaped by whoever adopts them
+        linux.become_subreaper()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _ledger(plan: Plan, directory: RunDirectory) -> Ledger:
+    if directory.ledger.exists():
+        return Ledger.open(directory.ledger, site=plan.site, site_name=plan.site_name)
+    return Ledger.create(directory.ledger, site=plan.site, site_name=plan.site_name, wall=time.time())
+
+
+class _Night:
+    """One run, with the lock and the ledger in its hands."""
+
+    def __init__(self, plan: Plan, directory: RunDirectory, ledger: Ledger, journal: Journal) -> None:
+        self._plan = plan
+        self._directory = directory
+        self._ledger = ledger
+        self._journal = journal
+        self._temp_root = Path(tempfile.gettempdir()) / f"{sweep.TEMP_PREFIX}{ledger.run_id}"
+
+    def run(self) -> int:
+        self._put_in_order()
+        settings = self._plan.settings
+        self._ledger.begin_run(os.getpid(), settings.num_workers, time.time())
+        try:
+            finish = self._work()
+        except BaseException as error:
+            self._ledger.end_run(int(UserError.exit_code), f"ended by {type(error).__name__}", time.time())
+            raise
+        self._journal.note(f"exit code {finish.code}: {finish.reason}")
+        return finish.code
+
+    def _put_in_order(self) -> None:
+        """Remove what the last start left behind, and make the directory and the ledger agree."""
+        for sentence in sweep.sweep(self._directory.processes, self._temp_root):
+            self._journal.note(sentence, "WARNING")
+        for finding in reconcile(self._directory, self._ledger, time.time()):
+            self._journal.say(Say("WARNING", finding.sentence, ref=finding.ref))
+        if self._plan.refs is not None:
+            imported = self._ledger.import_references(self._plan.refs)
+            self._journal.note(f"{len(imported.entries)} references are new, {imported.known} were known")
+
+    def _work(self) -> Finish:
+        settings = self._plan.settings
+        numbers = msgspec.structs.replace(policy(settings), staging_root=str(self._directory.staging_root))
+        backlog = self._ledger.backlog(time.time())
+        machine = Machine(numbers, settings.num_workers, backlog, time.monotonic())
+        metrics = _metrics(self._directory)
+        who = snapshot.identity(self._plan.site_name, self._ledger.run_id)
+        with contextlib.ExitStack() as stack:
+            inbox = stack.enter_context(contextlib.closing(Inbox()))
+            signals = stack.enter_context(contextlib.closing(Signals()))
+            selector = stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
+            stack.callback(self._remove_temp_root)
+            local = stack.enter_context(
+                contextlib.closing(
+                    LocalWorkers(
+                        directory=self._directory,
+                        settings_for=self._settings_for,
+                        selector=selector,
+                        inbox=inbox,
+                        journal=self._journal,
+                        processes=Processes(),
+                    )
+                )
+            )
+            local.guardian.start()
+            books = stack.enter_context(contextlib.closing(LedgerThread(self._ledger, inbox, metrics)))
+            books.start()
+            store = stack.enter_context(contextlib.closing(Store(self._directory, self._ledger, inbox, self._journal)))
+            upkeep = stack.enter_context(
+                contextlib.closing(Upkeep(self._directory, local, inbox, self._journal, settings.disk_reserve))
+            )
+
+            def picture() -> Snapshot:
+                return snapshot.picture(who, machine.run, local, metrics, tuple(self._journal.recent))
+
+            stack.enter_context(_clerk(self._directory, self._plan.show, self._journal))
+            conductor = Conductor(machine, books, local, store, self._journal)
+            loop = Loop(
+                conductor=conductor,
+                workers=local,
+                ledger=books,
+                inbox=inbox,
+                signals=signals,
+                upkeep=upkeep,
+                selector=selector,
+                snapshot=picture,
+            )
+            upkeep.write_status(picture())
+            try:
+                finish = loop.run()
+                self._ledger.end_run(finish.code, finish.reason, time.time())
+            finally:
+                upkeep.write_last(picture())
+            return finish
+
+    def _settings_for(self, slot: int, incarnation: int) -> WorkerSettings:
+        settings = self._plan.settings
+        temp_dir = self._temp_root / f"w{slot}-{incarnation}"
+        return WorkerSettings(
+            slot=slot,
+            incarnation=incarnation,
+            site=self._plan.site,
+            temp_dir=str(temp_dir),
+            log_file=str(self._directory.logs / f"worker-{slot}.log"),
+            stack_file=str(temp_dir / "stacks.txt"),
+            supervisor_pid=os.getpid(),
+            marker=workers.marker(self._ledger.run_id, slot, incarnation),
+            browser=self._plan.browser,
+            headed=settings.headed,
+            heartbeat_interval=settings.heartbeat_interval,
+            recover_timeout=settings.recover_timeout * 0.8,
+            log_json=settings.log_json,
+            log_rotation=settings.log_rotation,
+            log_retention=settings.log_retention,
+            document_limit=settings.document_limit,
+            environment=self._plan.environment,
+        )
+
+    def _remove_temp_root(self) -> None:
+        with contextlib.suppress(FileNotFoundError, OSError):  # never made, or the guardian still empties it
+            self._temp_root.rmdir()
+
+
+def _metrics(directory: RunDirectory) -> Metrics:
+    """Return the metrics, with what earlier starts of this run have done."""
+    return Metrics(time.monotonic())
+
+
+@contextlib.contextmanager
+def _clerk(directory: RunDirectory, show: str, journal: Journal) -> Iterator[None]:
+    """Have a process beside the run that writes tracking.json and shows the progress, until the block ends."""
+    with (directory.logs / "clerk.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "run.py"), "_clerk", str(directory.path), "--show", show],
+            stdin=subprocess.PIPE,
+            stderr=log,
+        )
+    try:
+        yield
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(_CLERK_SECONDS)
+        except subprocess.TimeoutExpired:
+            journal.note("the process that writes tracking.json did not end, and was killed", "WARNING")
+            process.kill()
+            process.wait()

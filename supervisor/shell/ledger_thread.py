@@ -1,0 +1,81 @@
+"""The ledger's own thread: while one flush is under way the next batches gather, and share the flush after it."""
+
+import threading
+import time
+from queue import Empty, SimpleQueue
+
+from supervisor.core.events import PauseRequested, ResumeRequested
+from supervisor.core.records import Record
+from supervisor.shell.inbox import Broken, Durable, Inbox
+from supervisor.shell.ledger import Ledger, LedgerConflict
+from supervisor.shell.ledger_schema import LedgerUnwritableError
+from supervisor.views.metrics import Metrics
+
+_RETRY_SECONDS = 1.0
+_CAUSE = "ledger"
+
+
+class LedgerThread:
+    """Implements the conductor's ledger port over a real ledger."""
+
+    def __init__(self, ledger: Ledger, inbox: Inbox, metrics: Metrics) -> None:
+        self._ledger = ledger
+        self._inbox = inbox
+        self._metrics = metrics
+        self._batches: SimpleQueue[tuple[int, tuple[Record, ...]] | None] = SimpleQueue()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger")
+        self.trouble = ""
+        """Why nothing can be written at present; nothing when all is well."""
+
+    def start(self) -> None:
+        """Begin to write what is submitted."""
+        self._thread.start()
+
+    def submit(self, batch: int, records: tuple[Record, ...]) -> None:
+        """Begin to write a batch; `Durable` comes when it is on disk."""
+        now = time.monotonic()
+        for record in records:
+            self._metrics.seen(record, now)
+        self._batches.put((batch, records))
+
+    def close(self) -> None:
+        """Write what was submitted, unless nothing can be written, and end the thread."""
+        self._closing.set()
+        self._batches.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            waiting = [self._batches.get()]
+            while True:
+                try:
+                    waiting.append(self._batches.get_nowait())
+                except Empty:
+                    break
+            ended = None in waiting
+            batches = [batch for batch in waiting if batch is not None]
+            if batches and self._write([record for _, records in batches for record in records]):
+                self._inbox.put(Durable(batches[-1][0]))
+
+    def _write(self, records: list[Record]) -> bool:
+        """Write until it is written. Says False when there is no more point in trying."""
+        while True:
+            try:
+                self._ledger.apply(records, time.time())
+            except LedgerUnwritableError as error:
+                if not self.trouble:
+                    self._inbox.put(PauseRequested(_CAUSE, f"the ledger cannot be written: {error}"))
+                self.trouble = str(error)
+                if self._closing.wait(_RETRY_SECONDS):
+                    return False
+            except LedgerConflict as error:
+                self._inbox.put(Broken(error))
+                return False
+            else:
+                if self.trouble:
+                    self.trouble = ""
+                    self._inbox.put(ResumeRequested(_CAUSE))
+                return True

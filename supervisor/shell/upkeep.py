@@ -1,0 +1,113 @@
+"""What must be done now and then beside the run: status.json, memory, free disk, the guardian, adopted zombies.
+
+Nothing here waits. Slow work goes to one thread, and a round of it is left out while the last one is still under way.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from supervisor.core.events import MemoryMeasured, PauseRequested, ResumeRequested
+from supervisor.shell.inbox import Broken, Inbox
+from supervisor.shell.journal import Journal
+from supervisor.shell.reaper import Reaper
+from supervisor.shell.run_directory import RunDirectory
+from supervisor.shell.trees import Tree
+from supervisor.shell.workers import LocalWorkers
+from supervisor.views.status import Snapshot, write_status
+
+STATUS_SECONDS = 1.0
+_DISK_SECONDS = 3.0
+_MEMORY_SECONDS = 30.0
+_REAP_SECONDS = 20.0
+_ENOUGH = 1.25
+"""A pause for want of disk ends when this many times the reserve is free, so that it does not flap."""
+
+
+class Upkeep:
+    """Called by the loop with the time; decides what is due."""
+
+    def __init__(
+        self, directory: RunDirectory, workers: LocalWorkers, inbox: Inbox, journal: Journal, disk_reserve: int
+    ) -> None:
+        self._directory = directory
+        self._workers = workers
+        self._inbox = inbox
+        self._journal = journal
+        self._disk_reserve = disk_reserve
+        self._reaper = Reaper(workers.direct)
+        self._thread = ThreadPoolExecutor(1, "upkeep")
+        self._under_way: dict[str, Future[None]] = {}
+        self._due = {"status": 0.0, "disk": 0.0, "memory": 0.0, "reap": 0.0}
+        self._complaint = ""
+
+    def next_due(self) -> float:
+        """When `tick` has something to do again."""
+        return min(self._due.values())
+
+    def tick(self, now: float, snapshot: Callable[[], Snapshot]) -> None:
+        """Do what is due at `now`."""
+        if self._is_due("status", now, STATUS_SECONDS):
+            self.write_status(snapshot())
+            if said := self._workers.guardian.keep():
+                self._journal.note(said, "WARNING")
+        if self._is_due("disk", now, _DISK_SECONDS):
+            self._begin("disk", self._look_at_disk)
+        if self._is_due("memory", now, _MEMORY_SECONDS):
+            trees = [(key, member.tree) for key, member in self._workers.members.items()]
+            self._begin("memory", lambda: self._weigh(trees))
+        if self._is_due("reap", now, _REAP_SECONDS):
+            self._reaper.reap()
+
+    def write_status(self, snapshot: Snapshot) -> None:
+        """Have status.json replaced."""
+        self._begin("status", lambda: self._write_status(snapshot))
+
+    def write_last(self, snapshot: Snapshot) -> None:
+        """Replace status.json now, at the end of the run, with nothing else under way."""
+        self.close()
+        self._write_status(snapshot)
+
+    def close(self) -> None:
+        """Finish what is under way."""
+        self._thread.shutdown(wait=True)
+
+    def _is_due(self, what: str, now: float, interval: float) -> bool:
+        if now < self._due[what]:
+            return False
+        self._due[what] = now + interval
+        return True
+
+    def _begin(self, what: str, work: Callable[[], None]) -> None:
+        former = self._under_way.get(what)
+        if former is not None and not former.done():
+            return
+
+        def guarded() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - a bug in a thread must end the run, not vanish in its future
+                self._inbox.put(Broken(error))
+
+        self._under_way[what] = self._thread.submit(guarded)
+
+    def _write_status(self, snapshot: Snapshot) -> None:
+        try:
+            write_status(self._directory.status, snapshot)
+            self._complaint = ""
+        except OSError as error:
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                self._journal.note(f"status.json could not be written: {error}", "WARNING")
+
+    def _look_at_disk(self) -> None:
+        free = self._directory.free_bytes()
+        if free < self._disk_reserve:
+            reason = f"{free // 1_000_000} MB are free on the disk, {self._disk_reserve // 1_000_000} MB are kept free"
+            self._inbox.put(PauseRequested("disk", reason))
+        elif free >= self._disk_reserve * _ENOUGH:
+            # Said each time: a document that met a full disk pauses the run as well.
+            self._inbox.put(ResumeRequested("disk"))
+
+    def _weigh(self, trees: list[tuple[tuple[int, int], Tree]]) -> None:
+        for (slot, incarnation), tree in trees:
+            self._inbox.put(MemoryMeasured(slot, incarnation, tree.memory()))

@@ -1,0 +1,24 @@
+"""What a night must never show, as the world itself sees it; nothing here is taken from the core's own books."""
+
+from worker.protocol import Kind
+
+
+class Violation(AssertionError):  # noqa: N818 - it is what the simulator looks for
+    """A promise was broken."""
+
+
+def demand(condition: object, sentence: str) -> None:
+    """Refuse to go on when a promise is broken.
+
+    Raises:
+        Violation: it is.
+    """
+    if not condition:
+        raise Violation(sentence)
+
+
+NEVER_CHARGED = frozenset({Kind.INTERRUPTED, Kind.DISK_FULL, Kind.LOGIN_REFUSED})
+"""Within the number of free returns, nobody pays for these."""
+
+OUTAGE_KINDS = frozenset({Kind.NETWORK, Kind.OFFLINE, Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.STEP_TIMEOUT})
+"""How the site's being down may show."""

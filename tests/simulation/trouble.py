@@ -1,0 +1,90 @@
+"""What may go wrong in a simulated night. Each kind can be left out, so that a failing night can be shrunk."""
+
+from enum import StrEnum
+from random import Random
+
+import msgspec
+
+from supervisor.core.policy import Policy
+
+
+class Trouble(StrEnum):
+    """One kind of trouble."""
+
+    DEATHS = "deaths"  # children die at any moment, also while being sent to and right after their answer
+    FREEZES = "freezes"  # children freeze, some wake up again
+    SILENCE = "silence"  # children beat but never answer
+    LIES = "lies"  # answers twice, for another attempt, garbage, documents that are not there
+    RECOVERY = "recovery"  # failures with ready=False, then a slow recovery or none
+    MEMORY = "memory"  # trees above the memory limit
+    START = "start"  # children that come late, never, or say that they cannot
+    EPIDEMIC = "epidemic"  # for a while no child can start at all
+    STUBBORN = "stubborn"  # trees that refuse to die for a while
+    FLAKY = "flaky"  # references that fail some times, then succeed
+    BAD = "bad"  # references that never succeed
+    FORBIDDEN = "forbidden"  # references that are forbidden for good, many in a row
+    POISON = "poison"  # references that take their browser or child down
+    SLOW = "slow"  # references that take long
+    OUTAGE = "outage"  # the site is down for everyone, for a while
+    THROTTLE = "throttle"  # the site asks for a pause
+    SESSION = "session"  # sessions end in mid-run
+    THEFT = "theft"  # somebody else logs in again and again, for a while
+    REFUSAL = "refusal"  # from some moment on the site refuses the login
+    ERRANDS = "errands"  # logins and exports that come to nothing
+    CRASH = "crash"  # the supervisor or the machine dies, at any step
+    PAUSE = "pause"
+    SCALE = "scale"
+    RESTART = "restart"
+    RETRY = "retry"
+    STOP = "stop"  # once, or twice
+    DISK = "disk"  # the disk is full for a while
+    STALL = "stall"  # the machine is suspended
+    LEDGER = "ledger"  # commits that take seconds
+    STORE = "store"  # publishing that is slow or fails
+
+
+class Night(msgspec.Struct, frozen=True):
+    """Everything that a night follows from."""
+
+    seed: int
+    references: int = 200
+    workers: int = 4
+    troubles: frozenset[Trouble] = frozenset(Trouble)
+
+    def __str__(self) -> str:
+        troubles = ",".join(sorted(self.troubles)) or "none"
+        return f"--seed {self.seed} --references {self.references} --workers {self.workers} --troubles {troubles}"
+
+
+def night(seed: int, references: int = 200) -> Night:
+    """Return the night of a seed: a handful of troubles, sometimes all, sometimes none."""
+    rng = Random(seed)  # noqa: S311 - a simulation wants to be repeatable, not secret
+    share = rng.choice((0.0, 0.1, 0.25, 0.5, 1.0))
+    troubles = frozenset(trouble for trouble in Trouble if rng.random() < share)
+    return Night(seed, references, rng.randint(1, 6), troubles)
+
+
+def policy(rng: Random) -> Policy:
+    """Return numbers that make a night short, with the proportions of the defaults."""
+    return Policy(
+        task_timeout=60.0,
+        stuck_threshold=100.0,
+        watchdog_interval=60.0,
+        max_retries=rng.choice((0, 1, 2, 2, 2, 4)),
+        worker_delay=rng.choice((0.0, 0.5, 1.0)),
+        retry_delay=5.0,
+        retry_delay_limit=120.0,
+        heartbeat_timeout=20.0,
+        start_timeout=30.0,
+        recover_timeout=30.0,
+        errand_timeout=40.0,
+        shutdown_timeout=5.0,
+        recycle_after=rng.choice((0, 7, 40)),
+        memory_limit=1_000_000_000,
+        restart_delay_limit=30.0,
+        breaker_window=120.0,
+        breaker_pause_limit=120.0,
+        throttle_pause_limit=900.0,
+        outage_limit=rng.choice((1800.0, 3600.0)),
+        staging_root="/staging",
+    )

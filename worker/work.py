@@ -1,0 +1,284 @@
+"""What a worker does with one message: the attempt at a reference, the login, the export."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from playwright.async_api import Error as PlaywrightError
+
+from worker import evidence
+from worker.browser import BrowserError
+from worker.deadlines import Overdue
+from worker.documents import sync_folder
+from worker.failures import classify
+from worker.journal import Journal
+from worker.protocol import (
+    Assign,
+    ErrandFailed,
+    ExportInventory,
+    Failed,
+    FromWorker,
+    Heartbeat,
+    InventoryExported,
+    Kind,
+    LoggedIn,
+    LogIn,
+    Ready,
+    Succeeded,
+)
+from worker.recovery import Ladder, Unrecoverable
+from worker.session import capture
+from worker.settings import WorkerSettings
+from worker.site import Inventory, SiteFailure
+from worker.visit import Kit, Visit
+from worker.watched import Watched
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+_FRESH_CONTEXT_AFTER = 100
+"""References after which the context is replaced: requests and responses stay in it until it closes (pw#6319)."""
+
+_LOGGED_IN_WITHIN = 5.0
+"""Seconds that the page after the login gets to look like one."""
+
+_LONGEST_MESSAGE = 4_000
+
+_CLEAN = frozenset({
+    Kind.NOT_FOUND,
+    Kind.FORBIDDEN,
+    Kind.SERVER_ERROR,
+    Kind.HTTP_ERROR,
+    Kind.RATE_LIMITED,
+    Kind.NETWORK,
+    Kind.OFFLINE,
+    Kind.CERTIFICATE,
+    Kind.SESSION_EXPIRED,
+    Kind.LOGIN_REFUSED,
+    Kind.EXPORT_INVALID,
+    Kind.DOCUMENT_INVALID,
+    Kind.DOWNLOAD_REFUSED,
+    Kind.DOCUMENTS_MISSING,
+    Kind.DISK_FULL,
+})  # fmt: skip
+"""The site's own answers, after which the page is as good as before: no way back to the inventory is needed."""
+
+_NOT_OF_A_LOGIN = frozenset({
+    Kind.NOT_FOUND,
+    Kind.FORBIDDEN,
+    Kind.HTTP_ERROR,
+    Kind.SESSION_EXPIRED,
+    Kind.DOCUMENT_INVALID,
+    Kind.DOCUMENT_STALLED,
+    Kind.DOWNLOAD_REFUSED,
+    Kind.EXPORT_INVALID,
+})  # fmt: skip
+"""Kinds that speak of a reference or a session, neither of which a login has: it simply did not succeed."""
+
+
+class Worker:
+    """Does the work of one message at a time and tells the supervisor how it went."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        journal: Journal,
+        send: Callable[[FromWorker], None],
+        settings: WorkerSettings,
+        recipe_file: str,
+    ) -> None:
+        self._kit = kit
+        self._browser = kit.browser
+        self._journal = journal
+        self._send = send
+        self._settings = settings
+        self._watched = Watched(kit.browser, recipe_file)
+        self._visit: Visit | None = None
+        self._attempt = 0
+        self._references = 0
+
+    def heartbeat(self) -> Heartbeat:
+        """Return what the worker does at this moment."""
+        step, seconds = self._visit.present_step if self._visit else ("", 0.0)
+        return Heartbeat(self._attempt, step, max(0.0, seconds))
+
+    async def assign(self, message: Assign) -> None:
+        """Fetch the documents of one reference; answers `Succeeded` or `Failed` and leaves a browser that works.
+
+        Raises:
+            Unrecoverable: the browser could not be made to work again; the answer was given.
+        """
+        self._journal.ref, self._journal.attempt, self._attempt = message.ref, message.attempt, message.attempt
+        try:
+            visit = Visit(self._kit, Path(message.staging), message.deadline)
+            failure = await self._run(visit, lambda: self._process(visit, message.ref), message.deadline)
+            steps = visit.end()
+            if failure is None:
+                logger.info("completed with {} documents", len(visit.documents))
+                self._send(Succeeded(message.attempt, visit.documents, steps))
+                self._count_reference()
+                return
+            ready = self._is_clean(failure)
+            self._send(
+                Failed(
+                    message.attempt,
+                    failure.kind,
+                    self._plain(str(failure)),
+                    ready,
+                    url=self._plain(self._kit.mask.url(failure.url)),
+                    status=failure.status,
+                    retry_after=failure.retry_after,
+                    steps=steps,
+                )
+            )
+            self._attempt = 0
+            if not ready:
+                await self._recover(failure.kind)
+                self._send(Ready())
+        finally:
+            self._journal.ref, self._journal.attempt, self._attempt = "", 0, 0
+
+    async def log_in(self, message: LogIn) -> None:
+        """Log in afresh; answers `LoggedIn` or `ErrandFailed`.
+
+        Raises:
+            Unrecoverable: as for `assign`.
+        """
+        former = self._browser.session
+        self._browser.use(None)
+        self._browser.outdate()  # a login begins without any session
+        visit = Visit(self._kit, Path(self._settings.temp_dir) / "login", message.deadline, logging_in=True)
+        failure = await self._run(visit, lambda: self._log_in(visit), message.deadline)
+        visit.end()
+        if failure is None and (session := self._browser.session) is not None:
+            logger.info("logged in")
+            self._send(LoggedIn(message.errand, session.to_bytes()))
+            return
+        self._browser.use(former)
+        failure = failure or SiteFailure(Kind.LOGIN_FAILED, "the login left no session")
+        if failure.kind in _NOT_OF_A_LOGIN:
+            failure.kind = Kind.LOGIN_FAILED
+        await self._errand_failed(message.errand, failure)
+
+    async def export(self, message: ExportInventory) -> None:
+        """Export the inventory; answers `InventoryExported` or `ErrandFailed`.
+
+        Raises:
+            Unrecoverable: as for `assign`.
+        """
+        visit = Visit(self._kit, Path(message.staging), message.deadline)
+        found: list[InventoryExported] = []
+        failure = await self._run(visit, lambda: self._export(visit, message.errand, found), message.deadline)
+        visit.end()
+        if failure is None:
+            self._send(found[0])
+            return
+        await self._errand_failed(message.errand, failure)
+
+    # ------------------------------------------------------------------------------------------------ the work
+    async def _process(self, visit: Visit, ref: str) -> None:
+        site = self._kit.site
+        await site.process(visit, ref)
+        brought = len(visit.documents)
+        if brought < site.fewest_documents:
+            message = f"the page offers {brought} documents, at least {site.fewest_documents} are expected"
+            raise SiteFailure(Kind.DOCUMENTS_MISSING, message, url=visit.page.url)
+        if brought:
+            await asyncio.to_thread(sync_folder, visit.folder)
+        await self._browser.close_popups()
+
+    async def _log_in(self, visit: Visit) -> None:
+        site = self._kit.site
+        await site.log_in(visit)
+        deadline = time.monotonic() + _LOGGED_IN_WITHIN
+        while not await site.is_logged_in(visit):
+            if time.monotonic() > deadline:
+                message = "after the login the page does not look like one for who is logged in"
+                raise SiteFailure(Kind.LOGIN_FAILED, message, url=visit.page.url)
+            await asyncio.sleep(0.2)  # a page may still be on its way, and tells nobody when it has arrived
+        self._browser.use(await capture(visit.context, visit.page))
+
+    async def _export(self, visit: Visit, errand: int, found: list[InventoryExported]) -> None:
+        inventory: object = await self._kit.site.export_inventory(visit)
+        if not isinstance(inventory, Inventory):
+            message = f"export_inventory of the recipe returned {type(inventory).__name__}, not an Inventory"
+            raise SiteFailure(Kind.RECIPE_ERROR, message)
+        if inventory.file.parent != visit.folder or not await asyncio.to_thread(inventory.file.is_file):
+            message = "export_inventory of the recipe returned a file that Visit.save did not bring"
+            raise SiteFailure(Kind.RECIPE_ERROR, message)
+        found.append(
+            InventoryExported(errand, inventory.file.name, inventory.column, inventory.delimiter, inventory.encoding)
+        )
+
+    # ------------------------------------------------------------------------------------------------ around it
+    async def _run(self, visit: Visit, work: Work, deadline: float) -> SiteFailure | None:
+        """Run the recipe's work in a browser that is whole; collect the evidence when it fails."""
+        self._visit = visit
+        try:
+            await asyncio.to_thread(visit.folder.mkdir, parents=True, exist_ok=True)
+            if (started := await self._browser.prepare()) is not None:
+                self._send(started)
+            self._browser.observer.begin()
+            failure = await self._watched.run(work(), deadline)
+        except (BrowserError, Overdue, PlaywrightError) as error:
+            failure = SiteFailure(Kind.BROWSER_LOST, "the browser could not be made ready for the work")
+            failure.__cause__ = error
+        except OSError as error:
+            failure = classify(error)
+        if failure is not None:
+            await self._record(visit, failure)
+        return failure
+
+    async def _record(self, visit: Visit, failure: SiteFailure) -> None:
+        step, _ = visit.present_step
+        if failure.kind is Kind.TIMEOUT and step:
+            failure.args = (f"{failure}, the last of them in the step: {step}",)
+        logger.warning("failed: {}: {}", failure.kind, failure)
+        whole = self._browser.has_page
+        await evidence.collect(
+            visit.folder / "evidence",
+            failure,
+            mask=self._kit.mask,
+            page=self._browser.page if whole else None,
+            observer=self._browser.observer if whole else None,
+            step=step,
+            steps=visit.end(),
+        )
+
+    async def _errand_failed(self, errand: int, failure: SiteFailure) -> None:
+        ready = self._is_clean(failure) or failure.kind is Kind.LOGIN_FAILED
+        message = self._plain(str(failure))
+        self._send(ErrandFailed(errand, failure.kind, message, ready, retry_after=failure.retry_after))
+        if not ready:
+            await self._recover(failure.kind)
+            self._send(Ready())
+
+    def _is_clean(self, failure: SiteFailure) -> bool:
+        return failure.kind in _CLEAN and self._browser.has_page and not self._watched.has_stubborn_work
+
+    async def _recover(self, kind: Kind) -> None:
+        visit = Visit(self._kit, Path(self._settings.temp_dir) / "recovery", self._settings.recover_timeout)
+        visit.step("recover")
+        self._visit = visit
+        ladder = Ladder(
+            self._browser,
+            lambda: self._kit.site.recover(visit),
+            self._send,
+            self._settings.recover_timeout,
+        )
+        await ladder.climb(Kind.BROWSER_LOST if self._watched.has_stubborn_work else kind)
+        visit.end()
+        if self._watched.has_stubborn_work:
+            raise Unrecoverable("the recipe does not end although its browser was taken away")
+
+    def _count_reference(self) -> None:
+        self._references += 1
+        if self._references % _FRESH_CONTEXT_AFTER == 0:
+            self._browser.outdate()
+
+    def _plain(self, text: str) -> str:
+        """Return `text` masked, bounded, and free of what UTF-8 cannot carry."""
+        text = self._kit.mask(text).encode("utf-8", "replace").decode()
+        return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
