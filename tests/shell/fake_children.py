@@ -162,6 +162,11 @@ def send_and_die(connection: Connection, _: WorkerSettings) -> None:
     os._exit(3)
 
 
+def speak_and_stop(connection: Connection, _: WorkerSettings) -> None:
+    send_all(connection, b"said before")
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def half_a_frame(connection: Connection, _: WorkerSettings) -> None:
     """Die in the middle of a frame, while a grandchild holds a copy of every descriptor."""
     os.setsid()

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import resource
 import select
@@ -138,6 +139,17 @@ def test_a_stopped_child_and_a_full_pipe_block_nobody(spawn: Spawn) -> None:
     assert not waits(child)
 
 
+def test_what_it_said_survives_what_it_did_not_hear(spawn: Spawn) -> None:
+    """A child that dies with our bytes unread resets the pipe; what it had sent before is read all the same."""
+    child = spawn(fake.speak_and_stop)
+    fake.eventually(lambda: fake.state(child.pid) == "T", "the stop")
+    child.send(b"never read")
+    os.kill(child.pid, signal.SIGKILL)
+    assert fake.exit_code(child) == -signal.SIGKILL
+    assert child.read_to_end() == b"said before"
+    assert child.ended
+
+
 def test_sending_to_a_dead_child_is_no_failure(spawn: Spawn) -> None:
     """A frame for a child that is gone is thrown away: its end is told by the sentinel."""
     child = spawn(fake.end_with_seven)
@@ -205,12 +217,28 @@ def test_no_process_left_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
     """A limit on processes is named in one sentence."""
 
     def refuse(*_: object) -> int:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
     monkeypatch.setattr("multiprocessing.util.spawnv_passfds", refuse)
     before = descriptors()
     with pytest.raises(SpawnError, match="the limit on processes is reached"):
         Processes(fake.echo).spawn(1, 1, fake.settings(tmp_path))
+    assert descriptors() == before
+
+
+def test_a_child_that_cannot_be_watched_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child for which the kernel gives no pidfd is killed and reaped, and one sentence says why."""
+    started: list[int] = []
+
+    def refuse(pid: int) -> int:
+        started.append(pid)
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    before = descriptors()
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with pytest.raises(SpawnError, match="Function not implemented"):
+        Processes(fake.sleeper).spawn(1, 1, fake.settings(tmp_path))
+    assert linux.stat(started[0]) is None
     assert descriptors() == before
 
 
