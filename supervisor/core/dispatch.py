@@ -8,7 +8,7 @@ from supervisor.core.fleet import Slot, SlotState
 from supervisor.core.records import AttemptStarted
 from supervisor.core.state import EXIT_COMPLETED, EXIT_SOME_FAILED, EXIT_STOPPED, Ending, RunState, Stage
 from supervisor.core.watchdog import dismiss
-from worker.protocol import Assign, ShutDown, UseSession
+from worker.protocol import Assign, ShutDown
 
 
 def turn(run: RunState) -> None:
@@ -111,9 +111,7 @@ def _assign(run: RunState, slot: Slot, attempt: Attempt) -> None:
     reference = attempt.reference
     run.attempts[attempt.attempt] = attempt
     run.write(AttemptStarted(attempt.attempt, reference.ref_id, attempt.number, slot.number, slot.incarnation))
-    if slot.generation != run.session.generation:
-        slot.generation = run.session.generation
-        run.do(Send(slot.number, slot.incarnation, UseSession(run.session.content)))
+    errands.give_session(run, slot)
     slot.attempt = attempt.attempt
     slot.step, slot.step_since = "", run.now
     slot.move(SlotState.BUSY, run.now, run.now + run.policy.stuck_threshold)

@@ -5,7 +5,7 @@ from supervisor.core.failures import RULES
 from supervisor.core.fleet import Slot, SlotState
 from supervisor.core.outcomes import session_lost, site_answered, site_unreachable, throttle
 from supervisor.core.state import EXIT_LOGIN_REFUSED, EXIT_RECIPE, EXIT_STOPPED, RunState
-from worker.protocol import ErrandFailed, ExportInventory, InventoryExported, Kind, LoggedIn, LogIn
+from worker.protocol import ErrandFailed, ExportInventory, InventoryExported, Kind, LoggedIn, LogIn, UseSession
 
 _GRACE = 30.0
 """Seconds that a worker gets beyond an errand's deadline to say that it was not met."""
@@ -27,11 +27,19 @@ def next_errand(run: RunState, slot: Slot) -> bool:
         run.do(Send(slot.number, slot.incarnation, LogIn(errand, limit)))
         return True
     if not run.inventory_known:
+        give_session(run, slot)
         errand = _begin(run, slot)
         staging = f"{run.policy.staging_root}/errand-{errand}"
         run.do(Send(slot.number, slot.incarnation, ExportInventory(errand, staging, limit)))
         return True
     return False
+
+
+def give_session(run: RunState, slot: Slot) -> None:
+    """See that the worker has the present session before it is sent anywhere."""
+    if slot.generation != run.session.generation:
+        slot.generation = run.session.generation
+        run.do(Send(slot.number, slot.incarnation, UseSession(run.session.content)))
 
 
 def _begin(run: RunState, slot: Slot) -> int:
