@@ -21,7 +21,7 @@ from worker.heartbeat import Kin
 from worker.masking import Mask
 from worker.observer import Observer, guarded
 from worker.protocol import BrowserStarted
-from worker.session import Session
+from worker.session import Session, capture
 from worker.settings import WorkerSettings
 
 _START_DEADLINE = 30.0
@@ -187,6 +187,8 @@ class Browser:
         if not self.alive:
             return await self.relaunch()
         if not self.has_context:
+            if self._session is not None and self._page is not None:  # the cookies may have been renewed since
+                self.use(await capture(self.context, self._page))
             await self.fresh_context()
         elif not self.has_page:
             await self.fresh_page()

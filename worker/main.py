@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from worker.exits import Exit
-from worker.heartbeat import Kin, die_with_supervisor, watch_supervisor
+from worker.heartbeat import Kin, die_with_supervisor, end_at_once, watch_supervisor
 from worker.protocol import VERSION, Hello, encode
 from worker.settings import WorkerSettings
 
@@ -30,7 +30,7 @@ def run(connection: Connection, settings: WorkerSettings) -> None:
     stacks = Path(settings.stack_file).open("a")  # noqa: SIM115 - the fault handler needs it until the process ends
     faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
     _send_hello(connection)
-    os._exit(_work(connection, settings, kin))  # no clean-up of the interpreter's that could hang
+    _work(connection, settings, kin)
 
 
 def _isolate(settings: WorkerSettings) -> None:
@@ -61,7 +61,7 @@ def _send_hello(connection: Connection) -> None:
         os.write(connection.fileno(), encode(Hello(VERSION, os.getpid())))  # an empty pipe takes it in one piece
 
 
-def _work(connection: Connection, settings: WorkerSettings, kin: Kin) -> Exit:
+def _work(connection: Connection, settings: WorkerSettings, kin: Kin) -> None:
     import asyncio  # noqa: PLC0415 - with Playwright and loguru below, after the greeting
     import tempfile  # noqa: PLC0415
 
@@ -76,13 +76,15 @@ def _work(connection: Connection, settings: WorkerSettings, kin: Kin) -> Exit:
     journal = Journal(settings, mask)
     journal.open(settings)
     logger.info("worker {} starts, incarnation {}, pid {}", settings.slot, settings.incarnation, os.getpid())
-    code = Exit.UNRECOVERABLE
-    try:
-        code = asyncio.run(loop.run(connection, settings, kin, journal, mask))
-    except Exception:  # noqa: BLE001 - the last line of the log must say why a worker ended, whatever it was
-        logger.exception("the worker failed")
-    finally:
-        kin.kill()
+
+    async def work_to_the_end() -> None:
+        try:
+            code = await loop.run(connection, settings, kin, journal, mask)
+        except Exception:  # noqa: BLE001 - the last lines of the log must say why a worker ended, whatever it was
+            logger.exception("the worker failed")
+            code = Exit.UNRECOVERABLE
         logger.info("worker {} ends with exit code {}", settings.slot, code.value)
         journal.close()
-    return code
+        end_at_once(kin, code)  # from within, because asyncio would wait for work that refuses to be cancelled
+
+    asyncio.run(work_to_the_end())
