@@ -25,6 +25,7 @@ from worker.protocol import (
     Ready,
     Refresh,
     ShutDown,
+    StartFailed,
     UseSession,
 )
 from worker.recovery import Unrecoverable
@@ -72,6 +73,7 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
         return Exit.CLEAN
     except BrowserError as error:
         logger.error("{}", error)
+        wire.send(StartFailed(mask(str(error))))
         return Exit.BROWSER
     except Unrecoverable as error:
         logger.error("{}", error)
