@@ -17,8 +17,8 @@ def demand(condition: object, sentence: str) -> None:
         raise Violation(sentence)
 
 
-NEVER_CHARGED = frozenset({Kind.INTERRUPTED, Kind.DISK_FULL, Kind.LOGIN_REFUSED})
-"""Within the number of free returns, nobody pays for these."""
+NEVER_CHARGED = frozenset({Kind.DISK_FULL, Kind.LOGIN_REFUSED})
+"""Nobody ever pays for these."""
 
 OUTAGE_KINDS = frozenset({Kind.NETWORK, Kind.OFFLINE, Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.STEP_TIMEOUT})
 """How the site's being down may show."""

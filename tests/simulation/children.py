@@ -1,0 +1,463 @@
+"""The simulated workers of all slots: the port that the conductor uses, and everything that children may do to it."""
+
+from typing import TYPE_CHECKING
+
+from supervisor.core.commands import Kill
+from supervisor.core.events import MemoryMeasured, SpawnFailed, TreeGone, WorkerExited, WorkerGarbled, WorkerSpoke
+from tests.simulation.oracle import demand
+from tests.simulation.trouble import Trouble
+from worker.protocol import (
+    VERSION,
+    Assign,
+    BrowserStarted,
+    Document,
+    ErrandFailed,
+    ExportInventory,
+    Failed,
+    Heartbeat,
+    Hello,
+    Inbound,
+    InventoryExported,
+    Kind,
+    LoggedIn,
+    LogIn,
+    Outbound,
+    Ready,
+    Refresh,
+    ShutDown,
+    StartFailed,
+    Succeeded,
+    UseSession,
+)
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+CRASH_KINDS = frozenset({Kind.WORKER_DIED, Kind.BROWSER_LOST, Kind.PAGE_CRASHED})
+_SLOW_HAND_OUT = 30.0
+_DOCUMENT = Document("a.pdf", "https://site/a.pdf", 1, "0" * 64, 1)
+
+
+class Child:
+    """One incarnation. Its tree may outlive its Python process, and it may go on speaking when it is condemned."""
+
+    __slots__ = (
+        "attempt",
+        "blame",
+        "condemned",
+        "doom",
+        "errand",
+        "frozen",
+        "heard_at",
+        "incarnation",
+        "process",
+        "ref",
+        "session",
+        "slot",
+        "tasks",
+        "tree",
+    )
+
+    def __init__(self, slot: int, incarnation: int, now: float) -> None:
+        self.slot = slot
+        self.incarnation = incarnation
+        self.process = True
+        self.tree = True
+        self.frozen = False
+        self.condemned = False
+        self.blame = False
+        self.doom: set[Kind] = set()
+        self.attempt = 0
+        self.errand = 0
+        self.ref = ""
+        self.session = b""
+        self.tasks = 0
+        self.heard_at = now
+
+    @property
+    def well(self) -> bool:
+        """It can speak."""
+        return self.process and self.tree and not self.frozen
+
+    def __repr__(self) -> str:
+        return f"worker {self.slot}.{self.incarnation}"
+
+
+class Children:
+    """What starts, feeds and kills them."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.rng = world.rng
+        self.here: dict[int, Child] = {}
+        """By slot: the child whose tree is not dead."""
+        self.all: dict[tuple[int, int], Child] = {}
+        """By slot and incarnation: every child since the supervisor started."""
+        self.at_work: dict[str, Child] = {}
+        """By reference: who works on it and is not verified dead."""
+        self.has = world.night.troubles.__contains__
+        self.start_failures = 0
+        self.refusals = 0
+        self.expiries = 0
+
+    def power_cut(self) -> None:
+        """Every process is gone."""
+        for child in self.here.values():
+            child.tree = child.process = False
+        self.here.clear()
+        self.all.clear()
+        self.at_work.clear()
+        self.start_failures = self.refusals = self.expiries = 0
+
+    # --------------------------------------------------------------------------------------------- the conductor's port
+    def spawn(self, slot: int, incarnation: int) -> None:
+        """Start a child, which may go wrong in several ways."""
+        world, rng = self.world, self.rng
+        demand(slot not in self.here, f"slot {slot} gets a second child before the tree of its first is dead")
+        demand(slot <= world.scaled, f"a child is started in slot {slot}, the operator wants {world.scaled}")
+        child = Child(slot, incarnation, world.now)
+        self.here[slot] = self.all[slot, incarnation] = child
+        roll = rng.random()
+        if world.epidemic_until > world.now or (self.has(Trouble.START) and roll < 0.25):
+            child.blame = True
+            self.start_failures += 1
+            how = rng.choice(("spawn", "says", "dies", "never", "version", "late"))
+            match how:
+                case "spawn":
+                    child.process = False
+                    world.later(rng.uniform(0, 1), self._spawn_failed, child)
+                case "says":
+                    world.later(rng.uniform(0, 2), self.speak, child, StartFailed("no browser answers"))
+                    world.later(rng.uniform(2, 3), self.die, child, 1)
+                case "dies":
+                    world.later(rng.uniform(0, 2), self.die, child, rng.choice((1, -9, -11)))
+                case "never":
+                    pass
+                case "version":
+                    world.later(0.5, self.speak, child, Hello(VERSION + 1, 1))
+                case _:
+                    world.later(rng.uniform(28, 36), self.speak, child, Ready())
+            return
+        if roll > 0.9:
+            world.later(0.2, self.speak, child, Hello(VERSION, 100 + incarnation))
+            world.later(0.3, self.speak, child, BrowserStarted(5, 6, "156"))
+        world.later(rng.uniform(0.4, 2.0), self.speak, child, Ready())
+        if self.has(Trouble.MEMORY) and rng.random() < 0.3:
+            size = rng.choice((900_000_000, 1_100_000_000, 1_600_000_000))
+            world.later(rng.uniform(1, 60), self._weighed, child, size)
+
+    def _spawn_failed(self, child: Child) -> None:
+        if child.tree and not child.condemned:
+            self._bury(child)
+            self.world.post(SpawnFailed(child.slot, child.incarnation, "no more processes"))
+
+    def _weighed(self, child: Child, size: int) -> None:
+        if child.well:
+            if size > 1.5 * self.world.policy.memory_limit:
+                self.blame(child, Kind.MEMORY)
+            self.world.post(MemoryMeasured(child.slot, child.incarnation, size))
+
+    def send(self, slot: int, incarnation: int, message: Inbound) -> None:
+        """Say something to a child; nothing happens when it is gone, frozen or condemned."""
+        child = self.here.get(slot)
+        if child is None or child.incarnation != incarnation or not child.process:
+            return
+        if self.has(Trouble.DEATHS) and self.rng.random() < 0.01:
+            self.blame(child, Kind.WORKER_DIED)
+            self.die(child, -9)
+            return
+        if child.frozen:
+            return
+        match message:
+            case UseSession(session=session):
+                child.session = session
+            case Assign():
+                self._assigned(child, message)
+            case LogIn(errand=errand):
+                demand(not self.refusals, "somebody logs in again after the site refused the login")
+                self._on_errand(child, errand, login=True)
+            case ExportInventory(errand=errand):
+                self._on_errand(child, errand, login=False)
+            case Refresh():
+                self._recover(child)
+            case ShutDown():
+                demand(not child.attempt, f"{child} is told to end with an attempt in its hands")
+                self._leave(child)
+
+    def kill(self, command: Kill) -> None:
+        """Kill the tree; it may take a while."""
+        child = self.here.get(command.slot)
+        if child is None or child.incarnation != command.incarnation:
+            self.world.later(0.1, self.world.post, TreeGone(command.slot, command.incarnation))
+            return
+        child.condemned = True
+        stubborn = self.has(Trouble.STUBBORN) and self.rng.random() < 0.3
+        delay = self.rng.choice((2.0, 30.0, 150.0)) if stubborn else self.rng.uniform(0.02, 0.5)
+        self.world.later(delay, self._gone, child)
+
+    def _gone(self, child: Child) -> None:
+        if child.tree:
+            self._bury(child)
+            self.world.post(TreeGone(child.slot, child.incarnation))
+
+    def _bury(self, child: Child) -> None:
+        child.tree = child.process = False
+        if self.here.get(child.slot) is child:
+            del self.here[child.slot]
+        if self.at_work.get(child.ref) is child:
+            del self.at_work[child.ref]
+
+    # ----------------------------------------------------------------------------------------------- what children do
+    def speak(self, child: Child, message: Outbound) -> None:
+        """Say something to the supervisor, if it still can; it may be condemned and not know it."""
+        if not child.well:
+            return
+        if isinstance(message, Succeeded | Failed) and message.attempt == child.attempt:
+            self._answered(child, message)
+        elif isinstance(message, LoggedIn | InventoryExported | ErrandFailed) and message.errand == child.errand:
+            child.errand = 0
+        child.heard_at = self.world.now
+        self.world.post(WorkerSpoke(child.slot, child.incarnation, message))
+
+    def _answered(self, child: Child, message: Succeeded | Failed) -> None:
+        if isinstance(message, Failed):
+            self.world.fates[message.attempt].add(message.kind)
+            if message.kind is Kind.LOGIN_REFUSED and not child.condemned:
+                self.refusals += 1
+        if self.at_work.get(child.ref) is child:
+            del self.at_work[child.ref]
+        child.attempt, child.ref = 0, ""
+
+    def beat(self, heartbeat_timeout: float) -> None:
+        """Send the heartbeats of all that are well, as rarely as it makes no difference."""
+        now = self.world.now
+        for child in list(self.here.values()):
+            if child.well and now - child.heard_at >= 0.5 * heartbeat_timeout:
+                self.speak(child, Heartbeat(child.attempt, "step", 1.0))
+
+    def blame(self, child: Child, kind: Kind) -> None:
+        """From now on it may rightly be killed, and its attempt may rightly fail with this kind."""
+        child.blame = True
+        child.doom.add(kind)
+
+    def die(self, child: Child, code: int) -> None:
+        """The process ends, or falls over; the browser stays until somebody kills it."""
+        if child.process and child.tree:
+            self.blame(child, Kind.WORKER_DIED)
+            child.process = False
+            self.world.later(self.rng.uniform(0, 0.1), self._exited, child, code)
+
+    def _exited(self, child: Child, code: int) -> None:
+        if child.tree:
+            self.world.post(WorkerExited(child.slot, child.incarnation, code))
+
+    def _freeze(self, child: Child) -> None:
+        if not child.well:
+            return
+        child.frozen = True
+        self.blame(child, Kind.FROZEN)
+        self.blame(child, Kind.STUCK)
+        if self.rng.random() < 0.3:
+            self.world.later(self.rng.choice((5.0, 15.0, 25.0)), self._thaw, child)
+        else:
+            self.world.later(self.world.policy.heartbeat_timeout + 1.0, self._must_be_condemned, child, "frozen")
+
+    def _thaw(self, child: Child) -> None:
+        child.frozen = False
+        if child.attempt and self.rng.random() < 0.8:
+            self.speak(child, Failed(child.attempt, Kind.STEP_TIMEOUT, "woke up", ready=True))
+
+    def _must_be_condemned(self, child: Child, why: str) -> None:
+        demand(child.condemned or not child.tree, f"{child} is {why} and nobody noticed in time")
+
+    def _recover(self, child: Child) -> None:
+        roll = self.rng.random()
+        if self.has(Trouble.RECOVERY) and roll < 0.2:
+            self.world.later(self.rng.uniform(0, 10), self.die, child, 3)
+        elif self.has(Trouble.RECOVERY) and roll < 0.4:
+            child.blame = True
+        else:
+            self.world.later(self.rng.uniform(0.2, 10), self.speak, child, Ready())
+
+    def _leave(self, child: Child) -> None:
+        roll = self.rng.random()
+        if self.has(Trouble.DEATHS) and roll < 0.1:
+            child.blame = True
+        else:
+            self.world.later(self.rng.uniform(0.1, 1.0), self.die, child, 0 if roll < 0.9 else 1)
+
+    # ---------------------------------------------------------------------------------------------------------- errands
+    def _on_errand(self, child: Child, errand: int, *, login: bool) -> None:
+        world, rng, site = self.world, self.rng, self.world.site
+        busy = [other for other in self.here.values() if other.errand and other.well and not other.condemned]
+        demand(not busy, f"{child} goes on an errand while {busy} is on one")
+        child.errand = errand
+        after = rng.uniform(1.0, 5.0)
+        window = site.trouble(world.now)
+        if login and world.now >= site.refuses_from:
+            world.later(after, self._refused, child, errand)
+        elif window is not None:
+            kind = rng.choice(window.kinds)
+            failure = ErrandFailed(errand, kind, "down", ready=True, retry_after=window.retry_after)
+            world.later(after, self._errand_failed, child, failure)
+        elif world.now < site.errands_fail_until and rng.random() < 0.5:
+            how = rng.random()
+            if how < 0.2:
+                world.later(after, self.die, child, -11)
+                world.last_errand_failure = world.now
+            elif how < 0.4:
+                child.blame = True
+                world.last_errand_failure = world.now
+            else:
+                kinds = (Kind.LOGIN_FAILED, Kind.RECIPE_ERROR, Kind.TIMEOUT, Kind.SESSION_EXPIRED, Kind.EXPORT_INVALID)
+                failure = ErrandFailed(errand, rng.choice(kinds), "no luck", ready=rng.random() < 0.5)
+                world.later(after, self._errand_failed, child, failure)
+        elif login:
+            world.later(after, self._logged_in, child, errand)
+        else:
+            world.later(after, self.speak, child, InventoryExported(errand, "inventory.csv", "Stock", ",", "utf-8"))
+
+    def _logged_in(self, child: Child, errand: int) -> None:
+        if child.well:
+            site = self.world.site
+            site.session += 1
+            child.session = b"%d" % site.session
+            self.world.valid_session = child.session
+            if not child.condemned:
+                self.world.best_session = child.session
+            self.speak(child, LoggedIn(errand, child.session))
+            if self.world.now < self.world.thefts_until:
+                self.world.later(self.rng.uniform(0, 3), self.world.end_session)
+
+    def _refused(self, child: Child, errand: int) -> None:
+        if child.well and not child.condemned:
+            self.refusals += 1
+        self.speak(child, ErrandFailed(errand, Kind.LOGIN_REFUSED, "wrong password", ready=True))
+
+    def _errand_failed(self, child: Child, failure: ErrandFailed) -> None:
+        self.world.last_errand_failure = self.world.now
+        if failure.kind in {Kind.RECIPE_ERROR, Kind.EXPORT_INVALID}:
+            self.world.recipe_failed = True
+        if failure.kind is Kind.SESSION_EXPIRED:
+            self.expiries += 1
+        self.speak(child, failure)
+        if not failure.ready:
+            self._recover(child)
+
+    # --------------------------------------------------------------------------------------------------------- attempts
+    def _assigned(self, child: Child, message: Assign) -> None:
+        world = self.world
+        attempt, ref = message.attempt, message.ref
+        row = world.ledger.rows[int(ref[1:])]
+        if child.condemned:
+            return  # it was handed out before the worker was condemned, and came when it was too late
+        holder = self.at_work.get(ref)
+        demand(holder is None, f"{child} gets {ref} while {holder} works on it")
+        demand(not child.attempt, f"{child} gets attempt {attempt} while it holds {child.attempt}")
+        demand(row.state == "in_progress" and row.attempt == attempt, f"attempt {attempt} is sent before it is durable")
+        demand(child.session == world.inspector.sessions[attempt], f"{child} gets a reference with an old session")
+        if world.now - world.inspector.started_at[attempt] > _SLOW_HAND_OUT:
+            self.blame(child, Kind.STUCK)  # the ledger was so slow that too little of its time was left
+        limit = world.policy.recycle_after
+        demand(not limit or child.tasks < limit, f"{child} was not recycled after {child.tasks} references")
+        child.attempt, child.ref = attempt, ref
+        child.tasks += 1
+        self.at_work[ref] = child
+        self._work(child, message)
+
+    def _work(self, child: Child, message: Assign) -> None:
+        world, rng = self.world, self.rng
+        after, answer = self._outcome(child, message)
+        roll = rng.random()
+        if self.has(Trouble.DEATHS) and roll < 0.02:
+            world.later(rng.uniform(0, after), self.die, child, rng.choice((-9, -11, 1)))
+        if self.has(Trouble.FREEZES) and 0.02 <= roll < 0.03:
+            world.later(rng.uniform(0, after), self._freeze, child)
+        if self.has(Trouble.SILENCE) and 0.03 <= roll < 0.04:
+            self.blame(child, Kind.STUCK)
+            limit = world.policy.stuck_threshold
+            world.later(limit + 1.0, self._stuck, child, message.attempt)
+            if rng.random() < 0.5:
+                world.later(limit + rng.uniform(-0.5, 0.6), self.speak, child, answer)
+            return
+        if self.has(Trouble.LIES) and 0.04 <= roll < 0.07:
+            self._lie(child, message, after)
+        if isinstance(answer, Succeeded):
+            world.later(after, self._staged, child, answer)
+        else:
+            world.later(after, self.speak, child, answer)
+            if isinstance(answer, Failed) and not answer.ready:
+                world.later(after, self._recover, child)
+        if self.has(Trouble.DEATHS) and 0.07 <= roll < 0.08:
+            world.later(after, self.die, child, -9)
+
+    def _stuck(self, child: Child, attempt: int) -> None:
+        if child.attempt == attempt:
+            self._must_be_condemned(child, "stuck")
+
+    def _staged(self, child: Child, answer: Succeeded) -> None:
+        if child.well:
+            self.world.staged[answer.attempt] = answer.documents
+            self.speak(child, answer)
+
+    def _lie(self, child: Child, message: Assign, after: float) -> None:
+        world, rng = self.world, self.rng
+        attempt = message.attempt
+        match rng.choice(("twice", "other", "garbage", "early", "ready", "missing")):
+            case "twice":
+                world.later(after + rng.uniform(0, 3), self.speak, child, Succeeded(attempt, ()))
+            case "other":
+                other = max(0, attempt - rng.randint(1, 5))
+                world.later(rng.uniform(0, after), self.speak, child, Succeeded(other, (_DOCUMENT,)))
+                world.later(rng.uniform(0, after), self.speak, child, Failed(attempt + 3, Kind.NOT_FOUND, "", ready=True))
+            case "garbage":
+                world.later(rng.uniform(0, after), self._garbled, child)
+            case "early":
+                world.later(rng.uniform(0, after), self.speak, child, LoggedIn(1, b"stolen"))
+                world.later(rng.uniform(0, after), self.speak, child, InventoryExported(1, "x", "y", ",", "utf-8"))
+            case "ready":
+                world.later(rng.uniform(0, after), self.speak, child, Ready())
+                world.later(rng.uniform(0, after), self.speak, child, StartFailed("not now"))
+            case _:
+                world.later(rng.uniform(0, after), self._unstaged, child, attempt)
+
+    def _unstaged(self, child: Child, attempt: int) -> None:
+        """It says that it succeeded, and has staged something else."""
+        if child.well and child.attempt == attempt:
+            self.world.fates[attempt].add(Kind.PUBLISH_FAILED)
+            self.world.staged[attempt] = ()
+            self.speak(child, Succeeded(attempt, (_DOCUMENT, _DOCUMENT)))
+
+    def _garbled(self, child: Child) -> None:
+        if child.well:
+            self.blame(child, Kind.WORKER_GARBLED)
+            self.world.post(WorkerGarbled(child.slot, child.incarnation, "not msgpack"))
+
+    def _outcome(self, child: Child, message: Assign) -> tuple[float, Outbound]:
+        """What comes of the work, when nothing happens to the worker."""
+        world, rng, site = self.world, self.rng, self.world.site
+        attempt, truth = message.attempt, world.site.truths[message.ref]
+        ready = not (self.has(Trouble.RECOVERY) and rng.random() < 0.3)
+        window = site.trouble(world.now)
+        if window is not None:
+            kind = rng.choice(window.kinds)
+            after = message.deadline if kind is Kind.TIMEOUT else rng.uniform(0.5, 3.0)
+            return after, Failed(attempt, kind, "down", ready=ready, retry_after=window.retry_after)
+        if child.session != world.valid_session:
+            self.expiries += 1
+            return 1.0, Failed(attempt, Kind.SESSION_EXPIRED, "the login page came", ready=ready)
+        if world.disk_full and rng.random() < 0.5:
+            return truth.seconds, Failed(attempt, Kind.DISK_FULL, "no space", ready=ready)
+        if truth.times > 0:
+            truth.times -= 1
+            kind = truth.kind or Kind.TIMEOUT
+            if kind is Kind.WORKER_DIED:
+                world.later(truth.seconds, self.die, child, -11)
+                return truth.seconds + 10_000.0, Ready()
+            after = message.deadline if kind is Kind.TIMEOUT else truth.seconds
+            self.expiries += kind is Kind.SESSION_EXPIRED
+            return after, Failed(attempt, kind, "as the truth says", ready=ready and kind not in CRASH_KINDS)
+        if truth.seconds > message.deadline:
+            truth.seconds /= 2
+            return message.deadline, Failed(attempt, Kind.TIMEOUT, "too slow", ready=ready)
+        return truth.seconds, Succeeded(attempt, (_DOCUMENT,) * rng.randint(1, 3))

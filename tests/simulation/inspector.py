@@ -1,0 +1,243 @@
+"""Watches what goes into the core and what comes out, and compares it with what the world knows."""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from supervisor.core.commands import Command, Finish, Kill, Send, Write
+from supervisor.core.events import (
+    Event,
+    LoopStalled,
+    PauseRequested,
+    Published,
+    ResumeRequested,
+    RetryRequested,
+    ScaleRequested,
+    StopRequested,
+    WorkerSpoke,
+)
+from supervisor.core.machine import Machine
+from supervisor.core.records import (
+    AttemptFailed,
+    AttemptForgiven,
+    AttemptStarted,
+    AttemptSucceeded,
+    Incident,
+    Record,
+    ReferenceGivenUp,
+    ReferenceReopened,
+)
+from tests.simulation.model_ledger import Row
+from tests.simulation.oracle import NEVER_CHARGED, OUTAGE_KINDS, demand
+from tests.simulation.trouble import Trouble
+from worker.protocol import ExportInventory, Failed, InventoryExported, Kind, LoggedIn, LogIn
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_FREE = frozenset({Kind.INTERRUPTED, Kind.RATE_LIMITED, Kind.NETWORK, Kind.OFFLINE, Kind.SESSION_EXPIRED, Kind.LOGIN_FAILED, Kind.EXPORT_INVALID})
+"""Not counted, as long as a reference does not come back too often."""
+
+_ANSWERS = frozenset({Kind.NOT_FOUND, Kind.HTTP_ERROR, Kind.FORBIDDEN, Kind.DOCUMENT_INVALID, Kind.DOCUMENTS_MISSING})
+_MUST_COUNT = frozenset(Kind) - _FREE - NEVER_CHARGED - OUTAGE_KINDS
+
+
+class Inspector:
+    """Raises `Violation` as soon as something goes out that must not."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.sessions: dict[int, bytes] = {}
+        self.started_at: dict[int, float] = {}
+        self.counted: dict[int, int] = defaultdict(int)
+        """By reference: attempts counted and not forgiven, since it was reopened last."""
+        self.crashes: dict[int, int] = defaultdict(int)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.flying: dict[int, AttemptStarted] = {}
+        self.returns: dict[int, int] = defaultdict(int)
+        self.pauses: set[str] = set()
+        self.stopped = self.at_once = self.ending = self.dark = False
+        self.quiet_until = 0.0
+        self.since = self.world.now
+        self.errand_at = -1.0
+
+    def begin(self, machine: Machine) -> None:
+        """A run begins."""
+        self._begin()
+        self.machine = machine
+        self.world.recipe_failed = False
+        self.world.last_errand_failure = -1.0
+
+    def lost(self, row: Row) -> None:
+        """The supervisor died with an attempt at this reference under way."""
+        self.world.fates[row.attempt].add(Kind.SUPERVISOR_LOST)
+        self.counted[row.ref_id] = row.attempts
+
+    def saw(self, event: Event, commands: list[Command]) -> None:
+        """Check one event and its commands."""
+        world = self.world
+        if world.trace is not None:
+            world.trace(f"{world.now:10.3f}  >> {event}")
+        self._note(event)
+        for command in commands:
+            if world.trace is not None:
+                world.trace(f"{'':10}    << {command}")
+            match command:
+                case Write(record=record):
+                    self._check_record(record, event)
+                case Send(message=LogIn() | ExportInventory()):
+                    demand(not self.pauses, f"{command} in a pause")
+                    demand(world.now >= self.quiet_until, f"{command} while the site wants to be left alone")
+                    demand(not self.stopped, f"{command} after a stop")
+                case Kill(slot=slot, incarnation=incarnation):
+                    world.figures.kills += 1
+                    child = world.children.all[slot, incarnation]
+                    slow = Trouble.LEDGER in world.night.troubles
+                    demand(child.blame or not child.process or self.ending or slow, f"{command}, which is well")
+                case Finish():
+                    alive = [child for child in world.children.here.values() if child.tree]
+                    demand(not alive, f"{command}, but {alive} are alive")
+                    demand(not self.flying, f"{command}, but {self.flying} are under way")
+                case _:
+                    pass
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case WorkerSpoke(message=LoggedIn() | InventoryExported()):
+                self.errand_at = self.world.now
+            case PauseRequested(cause=cause):
+                self.pauses.add(cause)
+            case ResumeRequested(cause=cause):
+                self.pauses.discard(cause)
+            case StopRequested(at_once=at_once):
+                self.stopped = True
+                self.at_once = self.at_once or at_once
+            case Published() | LoopStalled() | RetryRequested() | ScaleRequested():
+                pass
+            case _:
+                pass
+
+    def _check_record(self, record: Record, event: Event) -> None:
+        world = self.world
+        match record:
+            case AttemptStarted():
+                self._check_start(record)
+            case AttemptSucceeded(attempt=attempt, ref_id=ref_id):
+                self.flying.pop(attempt)
+                self.dark = False
+                published = world.published.get(ref_id)
+                demand(published == attempt, f"{record}, but its documents are of attempt {published}")
+            case AttemptFailed():
+                self._check_failure(record, event)
+            case AttemptForgiven(ref_id=ref_id):
+                self.counted[ref_id] -= 1
+            case ReferenceReopened(ref_id=ref_id):
+                self.counted[ref_id] = self.crashes[ref_id] = 0
+            case ReferenceGivenUp(ref_id=ref_id):
+                demand(self.counted[ref_id] > world.policy.max_retries, f"{record} too early")
+            case Incident(what=what):
+                if what == "breaker_opened":
+                    if not self.dark:
+                        self.quiet_until = max(self.quiet_until, world.now + world.policy.breaker_pause)
+                    self.dark = True
+                self.ending = self.ending or what == "ending"
+                if what == "logged_in":
+                    self.dark = False
+
+    def _check_start(self, record: AttemptStarted) -> None:
+        world = self.world
+        world.figures.attempts += 1
+        world.fates[record.attempt] = set()
+        self.sessions[record.attempt] = world.best_session
+        self.started_at[record.attempt] = world.now
+        demand(not self.pauses, f"{record} in a pause")
+        demand(not self.stopped, f"{record} after a stop")
+        demand(world.now >= self.quiet_until, f"{record} while the site wants to be left alone")
+        demand(not self.dark or not self.flying, f"{record}, a second probe beside {self.flying}")
+        poison = world.policy.poison_crashes
+        crashes = [self.crashes[other.ref_id] for other in (record, *self.flying.values())]
+        demand(len(crashes) == 1 or max(crashes) < poison, f"{record}: poison is not tried alone")
+        demand(crashes[0] <= poison, f"{record}: poison is tried for ever")
+        self.flying[record.attempt] = record
+
+    def _check_failure(self, record: AttemptFailed, event: Event) -> None:
+        world = self.world
+        attempt, ref_id, kind = record.attempt, record.ref_id, record.kind
+        started = self.flying.pop(attempt)
+        child = world.children.all[started.slot, started.incarnation]
+        fates = world.fates[attempt] | child.doom
+        interrupted = kind is Kind.INTERRUPTED and self.at_once
+        demand(kind in fates or interrupted, f"{record}, but what happened was {sorted(fates)}")
+        row = world.ledger.rows[ref_id]
+        holder = world.children.at_work.get(row.ref)
+        demand(holder is None or holder.attempt != attempt, f"{record} while {holder} may still work on it")
+        if record.counted:
+            self.counted[ref_id] += 1
+            demand(kind not in NEVER_CHARGED, f"{record} is charged")
+            demand(not interrupted, f"{record} is charged")
+            enough = self.returns[ref_id] >= world.policy.free_returns
+            demand(kind not in _FREE or enough, f"{record} is charged after {self.returns[ref_id]} free returns")
+            demand(not (self.dark and kind in OUTAGE_KINDS | {Kind.RATE_LIMITED}), f"{record} is charged in an outage")
+        else:
+            self.returns[ref_id] += 1
+            demand(kind not in _MUST_COUNT, f"{record} is not charged")
+        self.crashes[ref_id] += record.crashed
+        if record.retry_in is None:
+            demand(record.counted, f"{record} is final, but not counted")
+        if kind in _ANSWERS:
+            self.dark = False
+        if isinstance(event, WorkerSpoke) and isinstance(event.message, Failed) and kind is Kind.RATE_LIMITED:
+            asked = event.message.retry_after
+            asked = world.policy.throttle_pause if asked is None else asked
+            self.quiet_until = max(self.quiet_until, world.now + min(asked, world.policy.throttle_pause_limit))
+
+    # ------------------------------------------------------------------------------------------------------ the end
+    def finished(self, finish: Finish) -> None:
+        """A run has ended by itself: was there a reason?"""
+        world, reason = self.world, finish.reason
+        rows = world.ledger.rows.values()
+        unfinished = [row.ref for row in rows if row.state not in {"completed", "failed"}]
+        match finish.code:
+            case 0 | 1:
+                demand(not unfinished, f"{finish}, but {unfinished[:5]} are not finished")
+                failed = any(row.state == "failed" for row in rows)
+                demand(failed == bool(finish.code), f"{finish}, but failed is {failed}")
+            case 2:
+                demand(world.recipe_failed, f"{finish} without a reason")
+            case 3 if reason.startswith("the site was down for"):
+                down = world.site.down_for(self.since, world.now)
+                demand(down >= world.policy.outage_limit / 3, f"{finish}, but it was for {down:.0f} s at most")
+            case 3 if reason.startswith("nobody could log in"):
+                demand(world.last_errand_failure > self.errand_at, f"{finish}, but the last errand did succeed")
+                demand(not self.pauses, f"{finish} in a pause")
+            case 3 if reason.startswith("the session was lost"):
+                demand(world.children.expiries >= world.policy.fruitless_sessions, f"{finish}, but it was not")
+            case 3 if " tries: " in reason:
+                demand(world.last_errand_failure > 0, f"{finish}, but none failed")
+            case 3:
+                demand(self.stopped, f"{finish}, but nobody stopped it")
+            case 4:
+                demand(world.children.refusals, f"{finish}, but the site refused nobody")
+            case 5:
+                demand(world.children.start_failures >= world.policy.start_failures_limit, f"{finish} too early")
+            case _:
+                demand(False, f"{finish} is none of the exit codes")
+
+    def at_the_end(self) -> None:
+        """The night is over: compare everything with the truth."""
+        world = self.world
+        demand(len(world.ledger.rows) == len(world.site.refs), "references were lost, or came twice")
+        for row in world.ledger.rows.values():
+            truth = world.site.truths[row.ref]
+            done = row.state == "completed"
+            demand(done or row.state == "failed", f"{row.ref} ends as {row.state}")
+            demand(world.published.get(row.ref_id) == (row.attempt if done else None), f"{row.ref}: wrong documents")
+            if not done and truth.kind is None:
+                charged, crashes = self.counted[row.ref_id], self.crashes[row.ref_id]
+                enough = charged > world.policy.max_retries or crashes > world.policy.poison_crashes
+                demand(enough, f"{row.ref} is fine, {charged} attempts were counted, and it was given up: {row.error}")
+            if not done:
+                demand(row.error is not None, f"{row.ref} failed without a reason")
+        assert self.machine is not None  # noqa: S101 - a night has at least one run
+        self.machine.run.queue.check_each()

@@ -1,0 +1,296 @@
+"""The simulated world around the real machine and the real conductor: one clock, one heap of happenings, one seed."""
+
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from random import Random
+from typing import Any
+
+import msgspec
+
+from supervisor.core.commands import Command, Discard, Finish, LoadInventory, Publish, Say
+from supervisor.core.events import (
+    Event,
+    InventoryLoaded,
+    InventoryRejected,
+    LoopStalled,
+    Published,
+    PublishFailed,
+    ResumeRequested,
+    TimePassed,
+)
+from supervisor.core.machine import Machine
+from supervisor.core.records import Record
+from supervisor.shell.conductor import Conductor
+from tests.simulation.children import Children
+from tests.simulation.inspector import Inspector
+from tests.simulation.model_ledger import ModelLedger
+from tests.simulation.people import Operator
+from tests.simulation.oracle import Violation, demand
+from tests.simulation.trouble import Night, Trouble, policy
+from tests.simulation.website import Website
+from worker.protocol import Document, Kind
+
+_DAYS = 86_400.0 * 4
+
+
+class Figures(msgspec.Struct):
+    """What a night saw."""
+
+    nights: int = 1
+    events: int = 0
+    records: int = 0
+    attempts: int = 0
+    crashes: int = 0
+    kills: int = 0
+    outages: int = 0
+    restarts: int = 0
+    hours: float = 0.0
+
+    def add(self, other: "Figures") -> None:
+        """Add up."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class WatchedMachine(Machine):
+    """The real machine; after each event its invariants are checked, and the inspector sees what went in and out."""
+
+    inspector: Inspector
+
+    def handle(self, event: Event, now: float) -> list[Command]:
+        """As the machine does it."""
+        commands = super().handle(event, now)
+        self.check_invariants()
+        self.inspector.saw(event, commands)
+        return commands
+
+
+class World:
+    """A night. `live` plays it to its end; a broken promise raises."""
+
+    def __init__(self, night: Night, trace: Callable[[str], None] | None = None) -> None:
+        self.night = night
+        self.trace = trace
+        self.rng = Random(night.seed)  # noqa: S311 - a simulation wants to be repeatable, not secret
+        self.policy = policy(self.rng)
+        self.now = 1000.0
+        self.figures = Figures()
+        horizon = 30.0 + night.references * 5.0 / night.workers
+        self.horizon = horizon
+        self.site = Website(night, self.rng, horizon + 1000.0)
+        self.ledger = ModelLedger(self.policy.max_retries + 1)
+        self.published: dict[int, int] = {}
+        """Attempt that published what is in place, by reference."""
+        self.staged: dict[int, tuple[Document, ...]] = {}
+        self.fates: dict[int, set[Kind]] = {}
+        """For each attempt, the failures that the world has caused."""
+        self.valid_session = b""
+        self.best_session = b""
+        self.scaled = night.workers
+        self.disk_full = False
+        self.epidemic_until = self.thefts_until = 0.0
+        self.last_errand_failure = -1.0
+        self.recipe_failed = False
+        self._heap: list[tuple[float, int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._sequence = 0
+        self._epoch = 0
+        self._batches: list[tuple[int, tuple[Record, ...]]] = []
+        self._durable_at = 0.0
+        self.children = Children(self)
+        self.inspector = Inspector(self)
+        self.operator = Operator(self)
+        self.conductor: Conductor | None = None
+        self.machine: WatchedMachine | None = None
+
+    # ------------------------------------------------------------------------------------------------------------- time
+    def later(self, seconds: float, what: Callable[..., None], *args: Any) -> None:
+        """Have something happen, unless the supervisor dies before."""
+        self._sequence += 1
+        heappush(self._heap, (self.now + seconds, self._sequence, self._epoch, what, args))
+
+    def whatever_comes(self, at: float, what: Callable[..., None], *args: Any) -> None:
+        """Have something happen at `at`, whoever is alive then."""
+        self._sequence += 1
+        heappush(self._heap, (at, self._sequence, 0, what, args))
+
+    def suspend(self, seconds: float) -> None:
+        """The whole machine stands still; the site and the operator do not wait for it."""
+        self.now += seconds
+        self._heap = [
+            (at + seconds if epoch else at, sequence, epoch, what, args)
+            for at, sequence, epoch, what, args in self._heap
+        ]
+        heapify(self._heap)
+        self._durable_at += seconds
+        self.post(LoopStalled(seconds))
+
+    def post(self, event: Event) -> None:
+        """Let the conductor take an event, if there is one."""
+        if self.conductor is not None and self.conductor.finished is None:
+            self.figures.events += 1
+            self.conductor.take(event, self.now)
+
+    # -------------------------------------------------------------------------------------------------------- the night
+    def live(self) -> Figures:
+        """Play the night to its end.
+
+        Raises:
+            AssertionError: a promise was broken.
+        """
+        limit = 400 * self.night.references + 100_000
+        self.start()
+        while True:
+            if self.figures.events > limit or self.now > _DAYS:
+                raise Violation(f"the night does not end: {self.figures}")
+            self._step()
+            finished = self.conductor.finished if self.conductor is not None else None
+            if finished is not None and self._ended(finished):
+                break
+        self.inspector.at_the_end()
+        self.figures.records = self.ledger.applied
+        self.figures.hours = self.now / 3600.0
+        return self.figures
+
+    def _step(self) -> None:
+        """One happening, or one deadline of the core's; then the round ends, mostly."""
+        machine, conductor = self.machine, self.conductor
+        deadline = machine.next_deadline() if machine is not None else float("inf")
+        if machine is not None and self.rng.random() < 0.001:
+            machine.run.queue.check_each()
+        if self._heap and self._heap[0][0] <= deadline:
+            at, _, _, what, args = heappop(self._heap)
+            self.now = max(self.now, at)
+            if self.trace is not None and what.__name__ != "post":
+                self.trace(f"{self.now:10.3f}  .. {what.__name__.strip('_')} {args}")
+            what(*args)
+            if conductor is self.conductor and conductor is not None and self.rng.random() < 0.2 and self._more():
+                return
+        elif machine is not None:
+            demand(deadline < float("inf"), "nothing will ever happen again")
+            self.now = max(self.now, deadline)
+            self.children.beat(self.policy.heartbeat_timeout)
+            self.post(TimePassed())
+            demand(machine.next_deadline() > self.now, "the core spins: its next deadline has come already")
+        else:
+            raise Violation("there is no run and nobody will start one")
+        if self.conductor is not None:
+            self.conductor.flush()
+
+    def _more(self) -> bool:
+        return bool(self._heap) and self._heap[0][0] <= self.now + 0.05
+
+    # ------------------------------------------------------------------------------------------------ starts and crashes
+    def start(self) -> None:
+        """Somebody starts the run, for the first time or again."""
+        if self.conductor is not None:
+            return
+        self._epoch += 1
+        before = {ref_id: row.attempt for ref_id, row in self.ledger.rows.items() if row.state == "in_progress"}
+        backlog = self.ledger.recover(self.published, self.now)
+        for ref_id in before:
+            self.inspector.lost(self.ledger.rows[ref_id])
+        machine = WatchedMachine(self.policy, self.scaled, backlog, self.now)
+        machine.inspector = self.inspector
+        self.machine = machine
+        self.inspector.begin(machine)
+        self.conductor = Conductor(machine, self, self.children, self, self)
+        if self.disk_full:
+            self.operator.disk_fills()
+        if Trouble.CRASH in self.night.troubles and self.figures.crashes < 12:
+            self.later(self.rng.expovariate(1 / 150.0), self.crash)
+
+    def crash(self) -> None:
+        """The supervisor, or the machine, dies between any two steps; what was not flushed is gone."""
+        if self.conductor is None:
+            return
+        self.figures.crashes += 1
+        for _, records in self._batches[: self.rng.randint(0, len(self._batches))]:
+            self.ledger.apply(records, self.now)  # committed, but nobody was told
+        self._down(self.rng.uniform(0.5, 200.0))
+
+    def _down(self, until_start: float) -> None:
+        self.conductor = self.machine = None
+        self._batches.clear()
+        self._durable_at = 0.0
+        self._heap = [happening for happening in self._heap if not happening[2]]
+        heapify(self._heap)
+        self.children.power_cut()
+        self.whatever_comes(self.now + until_start, self.start)
+
+    def _ended(self, finish: Finish) -> bool:
+        """The run has ended; say whether the night has too."""
+        self.inspector.finished(finish)
+        if finish.code <= 1 and not self.operator.wants_more():
+            return True
+        self.figures.restarts += 1
+        demand(self.figures.restarts < 400, "the run is started again and again, and never finishes")
+        if finish.code == 4:  # noqa: PLR2004 - the exit code of a refused login
+            self.site.refuses_from = float("inf")  # the operator corrects the password
+        self._down(self.rng.choice((1.0, 60.0, 600.0)))
+        return False
+
+    def end_session(self) -> None:
+        """The site forgets the session."""
+        self.valid_session = b"none"
+
+    # ------------------------------------------------------------------------------------------------------------ ports
+    def submit(self, batch: int, records: tuple[Record, ...]) -> None:
+        """The ledger's thread takes a batch."""
+        self._batches.append((batch, records))
+        slow = Trouble.LEDGER in self.night.troubles and self.rng.random() < 0.02
+        delay = self.rng.uniform(1.0, 20.0) if slow else self.rng.uniform(0.002, 0.03)
+        self._durable_at = max(self._durable_at, self.now + delay)
+        self.later(self._durable_at - self.now, self._flushed)
+
+    def _flushed(self) -> None:
+        batch, records = self._batches.pop(0)
+        self.ledger.apply(records, self.now)
+        if Trouble.CRASH in self.night.troubles and self.figures.crashes < 12 and self.rng.random() < 0.001:
+            self.crash()  # on disk, and nobody was told
+        elif self.conductor is not None:
+            self.conductor.durable(batch)
+
+    def publish(self, command: Publish) -> None:
+        """The store's thread takes a publication."""
+        slow = Trouble.STORE in self.night.troubles and self.rng.random() < 0.05
+        self.later(self.rng.uniform(5.0, 200.0) if slow else self.rng.uniform(0.01, 0.2), self._publish, command)
+
+    def _publish(self, command: Publish) -> None:
+        attempt, ref_id = command.attempt, command.ref_id
+        fails = Trouble.STORE in self.night.troubles and self.rng.random() < 0.03
+        if self.disk_full:
+            self.fates[attempt].add(Kind.DISK_FULL)
+            self.post(PublishFailed(attempt, Kind.DISK_FULL, "no space"))
+        elif fails or self.staged.get(attempt) != command.documents:
+            self.fates[attempt].add(Kind.PUBLISH_FAILED)
+            self.post(PublishFailed(attempt, Kind.PUBLISH_FAILED, "not what was reported"))
+        else:
+            row = self.ledger.rows[ref_id]
+            demand(row.state == "in_progress" and row.attempt == attempt, f"{command}: not the ledger's live attempt")
+            demand(ref_id not in self.published, f"{command}: documents are in place already")
+            self.published[ref_id] = attempt
+            self.later(self.rng.uniform(0, 0.05), self.post, Published(attempt, command.documents))
+
+    def discard(self, command: Discard) -> None:
+        """Staging is thrown away, once that is durable."""
+        row = self.ledger.rows[command.ref_id]
+        demand(self.ledger.outcomes.get(command.attempt) != "running", f"{command} before it was durable that it failed")
+        demand(self.published.get(command.ref_id) != command.attempt, f"{command}, but {row.ref} was published by it")
+        self.staged.pop(command.attempt, None)
+
+    def load_inventory(self, command: LoadInventory) -> None:
+        """Read the export."""
+        self.later(self.rng.uniform(0.1, 2.0), self._loaded)
+
+    def _loaded(self) -> None:
+        if self.now < self.site.errands_fail_until and self.rng.random() < 0.2:
+            self.recipe_failed = True
+            self.post(InventoryRejected("it is a web page"))
+            return
+        entries = self.ledger.load(self.site.refs)
+        self.later(0.01, self.post, InventoryLoaded(entries))
+
+    def say(self, command: Say) -> None:
+        """The log; what the core says about a full disk reaches the operator's monitor."""
+        if "the disk is full" in command.text and not self.disk_full:
+            self.later(5.0, self.post, ResumeRequested("disk"))
