@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import playwright
 from loguru import logger
@@ -133,7 +134,10 @@ class Browser:
         self._chromium = chromium
         gone = self.gone = asyncio.Event()
         chromium.on("disconnected", guarded(lambda _browser: self._disconnected(gone)))
-        pid = self._kin.find_browser()
+        try:
+            pid = self._kin.find_browser()
+        except OSError as error:
+            raise BrowserError(f"the browser ended as soon as it ran: {error}") from error
         logger.info("browser {} runs, pid {}", chromium.version, pid)
         return BrowserStarted(pid, self._kin.driver_pid, chromium.version)
 
@@ -165,6 +169,12 @@ class Browser:
         gone.set()
         if gone is self.gone:
             self.on_gone()
+
+    async def responds(self, seconds: float) -> bool:
+        """Say whether the browser's main process answers, waiting at most `seconds`; a hung page does not matter."""
+        if self._context is None:
+            return self.alive
+        return await _comes(self._context.cookies(), seconds)
 
     def use(self, session: Session | None) -> None:
         """Take `session` for every context from now on; the present one stays as it is."""
@@ -289,7 +299,11 @@ async def close(page: Page) -> None:
 
 async def answers(page: Page, seconds: float) -> bool:
     """Say whether the page's process still runs scripts, waiting at most `seconds`."""
-    call = asyncio.ensure_future(page.evaluate("1"))
+    return await _comes(page.evaluate("1"), seconds)
+
+
+async def _comes(answer: Coroutine[Any, Any, object], seconds: float) -> bool:
+    call = asyncio.ensure_future(answer)
     await asyncio.wait({call}, timeout=seconds)
     if not call.done():
         call.add_done_callback(consume)

@@ -13,8 +13,6 @@ from email.message import Message
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-import pikepdf
-
 from worker.protocol import Document, Kind
 from worker.site import SiteFailure
 
@@ -179,6 +177,8 @@ def count_pages(path: Path, head: bytes) -> int | None:
         tail = file.read()
     if b"startxref" not in tail or b"%%EOF" not in tail:
         raise invalid(path.name, "is cut off: the end of the PDF is missing")
+    import pikepdf  # noqa: PLC0415 - a worker that starts has to be quick; its first document may wait a moment
+
     try:
         with pikepdf.open(path, attempt_recovery=False, suppress_warnings=True) as pdf:
             pages, warnings = len(pdf.pages), pdf.get_warnings()

@@ -32,7 +32,8 @@ async def collect(
     steps: tuple[Step, ...],
 ) -> None:
     """Write what can be had within two seconds into `folder`; what cannot be had is left out and logged."""
-    seeing = page is not None and failure.kind not in _BLIND
+    waiting = observer is not None and observer.navigating  # until it is answered no call on the page is
+    seeing = page is not None and failure.kind not in _BLIND and not waiting
     html = ""
     report = (
         mask("\n".join([*_facts(failure, step, steps), *_sightings(mask, page, observer), *_cause(failure)])) + "\n"
@@ -83,6 +84,7 @@ def _facts(failure: SiteFailure, step: str, steps: tuple[Step, ...]) -> list[str
 def _sightings(mask: Mask, page: Page | None, observer: Observer | None) -> list[str]:
     lines = [f"page: {mask.url(page.url)}"] if page is not None else []
     if observer is not None:
+        lines += [f"not answered by the site: {mask.url(url)}" for url in observer.awaited]
         lines += _section("last answers of the site", list(observer.requests))
         lines += _section("last errors on the console", list(observer.console))
     return lines

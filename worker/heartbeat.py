@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
-import psutil  # type: ignore[import-untyped] # it carries no types of its own
+import psutil
 
 from worker.exits import Exit
 from worker.protocol import Heartbeat
@@ -31,24 +31,23 @@ class Kin:
     @property
     def browser_pid(self) -> int:
         """Pid of the browser's main process, 0 when none was started."""
-        return int(self._browser.pid) if self._browser else 0
+        return self._browser.pid if self._browser else 0
 
     @property
     def driver_pid(self) -> int:
         """Pid of Playwright's driver, 0 when none was started."""
-        return int(self._driver.pid) if self._driver else 0
+        return self._driver.pid if self._driver else 0
 
     def find_driver(self) -> int:
-        """Remember Playwright's driver, the only child that this process has, and return its pid.
+        """Remember Playwright's driver, the newest child of this process, and return its pid.
 
         Raises:
             ProcessLookupError: there is none.
         """
-        found = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-        if not found:
+        self._driver = _newest_child(psutil.Process())
+        if self._driver is None:
             raise ProcessLookupError("Playwright's driver is not among the children of the worker")
-        self._driver = found[-1]
-        return int(self._driver.pid)
+        return self._driver.pid
 
     def find_browser(self) -> int:
         """Remember the browser's main process, the driver's newest child, and return its pid.
@@ -56,12 +55,10 @@ class Kin:
         Raises:
             ProcessLookupError: there is none.
         """
-        children = self._driver.children() if self._driver else []
-        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-        if not alive:
+        self._browser = _newest_child(self._driver) if self._driver else None
+        if self._browser is None:
             raise ProcessLookupError("the browser is not among the children of Playwright's driver")
-        self._browser = max(alive, key=lambda child: child.create_time())
-        return int(self._browser.pid)
+        return self._browser.pid
 
     def kill_browser(self) -> None:
         """SIGKILL the browser's process group, which it leads itself; a browser that is gone is no failure."""
@@ -77,6 +74,15 @@ class Kin:
         if driver is not None:
             with contextlib.suppress(psutil.NoSuchProcess):  # it is gone already
                 driver.kill()
+
+
+def _newest_child(parent: psutil.Process) -> psutil.Process | None:
+    found: list[tuple[float, psutil.Process]] = []
+    for child in parent.children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended while we looked
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.append((child.create_time(), child))
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def die_with_supervisor(supervisor_pid: int) -> None:

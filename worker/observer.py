@@ -34,7 +34,7 @@ class Observer:
     def __init__(self, context: BrowserContext, mask: Mask) -> None:
         self._mask = mask
         self._main: Page | None = None
-        self._pending: set[int] = set()
+        self._pending: dict[int, str] = {}
         self.requests: deque[str] = deque(maxlen=_KEPT)
         """The last answers, one line each, masked."""
         self.console: deque[str] = deque(maxlen=_KEPT)
@@ -75,6 +75,11 @@ class Observer:
         """A navigation waits for its answer; until then even `evaluate` on the old page waits (measured)."""
         return bool(self._pending)
 
+    @property
+    def awaited(self) -> list[str]:
+        """The URLs of the navigations that wait for an answer."""
+        return list(self._pending.values())
+
     def _opened(self, page: Page) -> None:
         if self._main is None or page is self._main:
             return
@@ -83,7 +88,7 @@ class Observer:
 
     def _requested(self, request: Request) -> None:
         if request.is_navigation_request():
-            self._pending.add(id(request._impl_obj))  # noqa: SLF001 - the wrapper is made anew for each event
+            self._pending[id(request._impl_obj)] = request.url  # noqa: SLF001 - the wrapper is made anew for each event
 
     def _answered(self, response: Response) -> None:
         request = response.request
@@ -91,7 +96,7 @@ class Observer:
         if response.status >= 400:  # noqa: PLR2004 - HTTP's border between answers and refusals
             self.last_refusal = (response.status, response.url)
         if request.is_navigation_request():
-            self._pending.discard(id(request._impl_obj))  # noqa: SLF001 - as in _requested
+            self._pending.pop(id(request._impl_obj), None)  # noqa: SLF001 - as in _requested
             self.last_navigation = Navigation(response.url, response.status, response.headers)
             if self.on_navigation is not None:
                 self.on_navigation(self.last_navigation)
@@ -99,7 +104,7 @@ class Observer:
     def _failed(self, request: Request) -> None:
         self._note(f"{request.failure} {request.method} {request.url}")
         if request.is_navigation_request():
-            self._pending.discard(id(request._impl_obj))  # noqa: SLF001 - as in _requested
+            self._pending.pop(id(request._impl_obj), None)  # noqa: SLF001 - as in _requested
             if self.on_broken_navigation is not None:
                 self.on_broken_navigation(request.url, request.failure or "")
 

@@ -57,7 +57,10 @@ class Ladder:
         Raises:
             Unrecoverable: not even a new browser works.
         """
-        for name, prepare in self._rungs(kind):
+        rungs = self._rungs(kind)
+        if not await self._browser.responds(_PING):
+            rungs = rungs[-1:]
+        for name, prepare in rungs:
             if await self._try(name, prepare):
                 logger.info("recovered with {}", name)
                 return

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 from loguru import logger
-from playwright.async_api import APIResponse, BrowserContext, Page, Response
+from playwright.async_api import APIResponse, BrowserContext, Download, Page, Response
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
@@ -29,6 +29,9 @@ _FETCH_DEADLINE = 120.0
 
 _LONGEST_PATIENCE = 30.0
 """Seconds without any progress after which a download counts as stalled; at most half of the attempt's deadline."""
+
+_MOVING = 1.0
+"""Seconds for which a page may move on by itself (meta refresh) before it has to look like one of a logged-in user."""
 
 _MOST_STEPS = 1_000
 _MOST_DOCUMENTS = 10_000
@@ -137,12 +140,8 @@ class Visit:
         """
         order = self._next_order()
         async with self._one_download:
-            with DownloadRace(self._kit.browser.observer, is_login=self._is_login_url) as race:
-                download = await race.begin(trigger, self._patience)
-                path = await finish(download, self._kit.browser.downloads, self._patience)
+            download, path, answer = await self._download(trigger)
             try:
-                seen = race.answers.get(download.url)
-                answer = Answer(download.url, dict(seen.headers) if seen else {})
                 head = await asyncio.to_thread(_head, path)
                 return await self._keep(order, path, answer, name or download.suggested_filename, head)
             finally:
@@ -165,11 +164,9 @@ class Visit:
                 await self._dispose(response)
             return target
         async with self._one_download:
-            with DownloadRace(self._kit.browser.observer, is_login=self._is_login_url) as race:
-                download = await race.begin(trigger, self._patience)
-                path = await finish(download, self._kit.browser.downloads, self._patience)
+            download, path, answer = await self._download(trigger)
             try:
-                await self._store(path, target, Answer(download.url))
+                await self._store(path, target, answer)
             finally:
                 await forget(download)
         return target
@@ -238,14 +235,31 @@ class Visit:
             raise failure
 
     async def _check_session(self) -> None:
-        url = self.page.url
-        if self._is_login_url(url):
-            raise SiteFailure(Kind.SESSION_EXPIRED, "the login page came instead of the page", url=url)
-        if not await self._kit.site.is_logged_in(self):
-            raise SiteFailure(Kind.SESSION_EXPIRED, "the page does not look like one for who is logged in", url=url)
+        deadline = time.monotonic() + _MOVING
+        while True:
+            url = self.page.url
+            if self._is_login_url(url):
+                raise SiteFailure(Kind.SESSION_EXPIRED, "the login page came instead of the page", url=url)
+            if await self._kit.site.is_logged_in(self):
+                return
+            if time.monotonic() > deadline:
+                message = "the page does not look like one for who is logged in"
+                raise SiteFailure(Kind.SESSION_EXPIRED, message, url=url)
+            await asyncio.sleep(0.1)  # it may be moving on by itself, half empty, and nothing tells when it is there
 
     def _is_login_url(self, url: str) -> bool:
         return not self._logging_in and is_same_page(url, self._kit.site.login_url)
+
+    async def _download(self, trigger: Trigger) -> tuple[Download, Path, Answer]:
+        with DownloadRace(self._kit.browser.observer, is_login=self._is_login_url) as race:
+            download = await race.begin(trigger, self._patience)
+            try:
+                path = await finish(download, self._kit.browser.downloads, self._patience)
+            except SiteFailure as failure:
+                failure.url = failure.url or download.url
+                raise
+        seen = race.answers.get(download.url)
+        return download, path, Answer(download.url, dict(seen.headers) if seen else {})
 
     async def _get(self, url: str) -> APIResponse:
         try:

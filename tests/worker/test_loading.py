@@ -1,0 +1,99 @@
+"""A recipe that cannot be used is refused with one sentence before anything starts."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from worker.loading import RecipeError, load_site
+
+GOOD = """
+from worker.site import Inventory, Site
+
+class Lot(Site):
+    name = "lot"
+    start_url = "https://lot.example/inventory"
+    secrets = ("LOT_USER",)
+    async def log_in(self, visit): ...
+    async def is_logged_in(self, visit): return True
+    async def export_inventory(self, visit): ...
+    async def process(self, visit, reference): ...
+"""
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "lot.py"
+    path.write_text(text, "utf-8")
+    return f"{path}:Lot"
+
+
+def test_a_good_recipe_is_made(tmp_path: Path) -> None:
+    """With what it says about itself."""
+    site = load_site(write(tmp_path, GOOD))
+    assert (site.name, site.start_url) == ("lot", "https://lot.example/inventory")
+
+
+def test_the_built_in_one_is_found_by_its_name() -> None:
+    """It is the example that others are written after."""
+    assert load_site("demo").name == "demo"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD.replace("class Lot", "class Other"), "has no class 'Lot'; it has Other"),
+        ("", "it has no subclass of worker.site.Site"),
+        ("Lot = 5", "not a subclass"),
+        ("class Lot: pass", "not a subclass"),
+        ("raise ValueError('broken')", "raised ValueError: broken (lot.py:1)"),
+        ("import sys\nsys.exit(3)", "raised SystemExit: 3 (lot.py:2)"),
+        ("def broken(:", "SyntaxError"),
+        ("import no_such_module_anywhere", "ModuleNotFoundError"),
+        (GOOD.replace("    async def process(self, visit, reference): ...\n", ""), "lacks the methods process"),
+        (GOOD.replace('name = "lot"', "pass"), "needs name"),
+        (GOOD.replace('start_url = "https://lot.example/inventory"', "pass"), "needs start_url"),
+        (GOOD.replace("https://lot.example", "ftp://lot"), "http(s)://"),
+        (GOOD.replace('("LOT_USER",)', '("LOT_USER")'), "must be a tuple of names"),
+        (GOOD + "    def __init__(self): raise OSError('no')\n", "while Lot() was made"),
+        (GOOD + "    fewest_documents = -1\n", "must be a number"),
+    ],
+)
+def test_a_bad_recipe_gets_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    """Naming the file and what is wrong in it."""
+    with pytest.raises(RecipeError) as caught:
+        load_site(write(tmp_path, text))
+    assert said in str(caught.value)
+    assert "lot.py" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("/no/such/file.py:Lot", "does not exist"),
+        ("nonsense", "neither a built-in one"),
+        ("lot.py", "neither a built-in one"),
+        ("", "neither a built-in one"),
+    ],
+)
+def test_a_site_that_is_none_gets_one_sentence(spec: str, said: str) -> None:
+    """Whatever was typed."""
+    with pytest.raises(RecipeError, match=said):
+        load_site(spec)
+
+
+def check(spec: str) -> tuple[int, dict[str, object]]:
+    command = [sys.executable, "-m", "worker.loading", spec]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_check_in_a_process_of_its_own_answers_with_json(tmp_path: Path) -> None:
+    """Also when the recipe prints, and also when it is bad."""
+    code, found = check(write(tmp_path, "print('hello')\n" + GOOD))
+    assert (code, found["ok"], found["name"], found["secrets"]) == (0, True, "lot", ["LOT_USER"])
+    code, found = check("/no/such/file.py:Lot")
+    assert (code, found["ok"]) == (1, False)
+    assert "does not exist" in str(found["error"])
