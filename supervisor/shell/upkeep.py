@@ -110,4 +110,9 @@ class Upkeep:
 
     def _weigh(self, trees: list[tuple[tuple[int, int], Tree]]) -> None:
         for (slot, incarnation), tree in trees:
-            self._inbox.put(MemoryMeasured(slot, incarnation, tree.memory()))
+            try:
+                size = tree.memory()
+            except OSError as error:  # no descriptor left to look with: the next round may have one
+                self._journal.note(f"the memory of worker {slot} could not be measured: {error}", "WARNING")
+                return
+            self._inbox.put(MemoryMeasured(slot, incarnation, size))

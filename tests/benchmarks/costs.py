@@ -1,0 +1,133 @@
+"""What supervision costs, on the demo website: ``python -m tests.benchmarks.costs [--vehicles N] [--workers N]``.
+
+Prints the supervisor's processor time a reference and when nothing moves, and how soon after the SIGKILL of a worker
+its slot has the page of the next reference open.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from supervisor.demo_site import Wishes, started
+from supervisor.views.status import Snapshot, read_status
+from tests.benchmarks.machine import describe
+
+ROOT = Path(__file__).resolve().parents[2]
+_OPENED = re.compile(r"^(\S+) DEBUG worker=\d+ .* step: fetch the documents")
+_KILLS = 5
+
+
+@contextlib.contextmanager
+def night(folder: Path, wishes: Wishes, *options: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run the program on the demo website, quietly; ended when the block ends."""
+    with started(wishes, os.environ) as website:
+        command = [sys.executable, str(ROOT / "run.py"), "start", "demo", "--run-dir", str(folder), "--show", "quiet"]
+        process = subprocess.Popen(
+            [*command, "--worker-delay", "0", *options], env={**os.environ, **website.environment}, cwd=ROOT
+        )
+        try:
+            yield process
+        finally:
+            for number in (signal.SIGTERM, signal.SIGTERM):
+                if process.poll() is None:
+                    process.send_signal(number)
+            process.wait(60)
+
+
+def until(process: "subprocess.Popen[bytes]", status: Path, reached: Callable[[Snapshot], bool]) -> Snapshot:
+    """Wait until status.json shows it or the process has ended; return what it shows then."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        while True:
+            snapshot = read_status(status)
+            if snapshot is not None and reached(snapshot):
+                return snapshot
+            if select.select([descriptor], [], [], 0.1)[0]:
+                if snapshot is None:
+                    raise SystemExit("the run ended before it began")
+                return snapshot
+    finally:
+        os.close(descriptor)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of one process, without its children."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def a_reference(folder: Path, vehicles: int, workers: int) -> str:
+    """Measure the supervisor's processor time for each reference of a fault-free run, from its first to its last."""
+    with night(folder, Wishes(vehicles=vehicles), "--workers", str(workers)) as process:
+        status = folder / "status.json"
+        first = until(process, status, lambda seen: seen.totals.completed > 0)
+        begun, before = time.monotonic(), cpu_seconds(process.pid)
+        last = until(process, status, lambda seen: seen.totals.completed >= vehicles * 0.9)
+        spent, elapsed = cpu_seconds(process.pid) - before, time.monotonic() - begun
+    count = last.totals.completed - first.totals.completed
+    return f"supervisor: {spent / count * 1000:.2f} ms CPU a reference over {count} references, {count / elapsed:.1f} a second"
+
+
+def at_rest(folder: Path, workers: int, seconds: float) -> str:
+    """Measure the supervisor's share of a core while every worker waits for a site that never answers."""
+    wishes = Wishes(vehicles=workers * 2, faults="never-answers=1.0")
+    with night(folder, wishes, "--workers", str(workers), "--task-timeout", "120") as process:
+        until(process, folder / "status.json", lambda seen: seen.totals.in_progress == workers)
+        before, begun = cpu_seconds(process.pid), time.monotonic()
+        over = begun + seconds
+        until(process, folder / "status.json", lambda _: time.monotonic() >= over)
+        share = (cpu_seconds(process.pid) - before) / (time.monotonic() - begun)
+    return f"supervisor: {share:.2%} of a core with {workers} workers that wait, over {seconds:.0f} s"
+
+
+def after_a_kill(folder: Path, vehicles: int) -> str:
+    """Measure the time from the SIGKILL of a worker to the next vehicle's page in the same slot."""
+    waits = []
+    with night(folder, Wishes(vehicles=vehicles), "--workers", "2") as process:
+        status, log = folder / "status.json", folder / "logs" / "worker-1.log"
+        until(process, status, lambda seen: seen.totals.completed > 0)
+        for _ in range(_KILLS):
+            victim = until(process, status, lambda seen: seen.workers[0].state == "busy").workers[0]
+            before = len(opened(log))
+            killed = datetime.now(UTC)
+            os.kill(victim.pid, signal.SIGKILL)
+            until(process, status, lambda _: len(opened(log)) > before)
+            waits.append((opened(log)[before] - killed).total_seconds())
+    waits.sort()
+    return f"killed worker: the next page is open in its slot {waits[len(waits) // 2]:.2f} s later (all: {waits})"
+
+
+def opened(log: Path) -> list[datetime]:
+    """Return the times at which the worker had a vehicle's page open."""
+    found = (_OPENED.match(line) for line in log.read_text(encoding="utf-8").splitlines())
+    return [datetime.fromisoformat(line.group(1)) for line in found if line]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--vehicles", type=int, default=150)
+    parser.add_argument("--workers", type=int, default=4)
+    asked = parser.parse_args()
+    print(describe())
+    with tempfile.TemporaryDirectory(prefix="nightfleet-bench") as name:
+        folder = Path(name)
+        print(a_reference(folder / "busy", asked.vehicles, asked.workers), flush=True)
+        print(at_rest(folder / "rest", asked.workers, 20.0), flush=True)
+        print(after_a_kill(folder / "kill", 400), flush=True)
+
+
+if __name__ == "__main__":
+    main()

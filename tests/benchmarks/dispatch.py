@@ -1,0 +1,195 @@
+"""How fast references go out and come back: ``python -m tests.benchmarks.dispatch [--references N] [--workers N]``.
+
+The real core, conductor, loop, ledger, pipes and child processes; only the work is missing: each child answers at once
+that it brought nothing, and there is nothing to publish. Every reference is flushed to disk twice, when its attempt
+starts and when it is completed. Beside it, in the same run, two process pools that keep nothing.
+"""
+
+import argparse
+import contextlib
+import os
+import selectors
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pebble
+import psutil
+
+from supervisor.core.commands import Discard, LoadInventory, Publish
+from supervisor.core.events import Published
+from supervisor.core.machine import Machine
+from supervisor.core.policy import Policy
+from supervisor.shell import snapshot, workers
+from supervisor.shell.conductor import Conductor
+from supervisor.shell.inbox import Inbox, Signals
+from supervisor.shell.journal import Journal
+from supervisor.shell.ledger import Ledger
+from supervisor.shell.ledger_thread import LedgerThread
+from supervisor.shell.loop import Loop
+from supervisor.shell.processes import Processes
+from supervisor.shell.run_directory import RunDirectory
+from supervisor.shell.upkeep import Upkeep
+from supervisor.shell.workers import LocalWorkers
+from supervisor.views.metrics import Metrics
+from tests.benchmarks.machine import describe
+from worker.protocol import (
+    VERSION,
+    Assign,
+    Hello,
+    LoggedIn,
+    LogIn,
+    Ready,
+    ShutDown,
+    Succeeded,
+    encode,
+    to_worker,
+)
+from worker.settings import WorkerSettings
+
+
+def idle_child(connection: Connection, _settings: WorkerSettings) -> None:
+    """Be a worker that has nothing to do: log in without a site, bring nothing for any reference."""
+    os.setsid()
+    pipe = connection.fileno()
+    os.write(pipe, encode(Hello(VERSION, os.getpid())) + encode(Ready()))
+    decoder = to_worker()
+    while data := os.read(pipe, 65_536):
+        for message in decoder.feed(data):
+            match message:
+                case LogIn(errand=errand):
+                    os.write(pipe, encode(LoggedIn(errand, b"-")))
+                case Assign(attempt=attempt):
+                    os.write(pipe, encode(Succeeded(attempt, ())))
+                case ShutDown():
+                    return
+
+
+class NothingToStore:
+    """A store for references without documents."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self.first = 0.0
+        """When the first answer came, in monotonic seconds: the children have started by then."""
+
+    def publish(self, command: Publish) -> None:
+        """Say that it is in place."""
+        self.first = self.first or time.monotonic()
+        self._inbox.put(Published(command.attempt, command.documents))
+
+    def discard(self, command: Discard) -> None:
+        """Have nothing to remove."""
+
+    def load_inventory(self, command: LoadInventory) -> None:
+        """Never asked: the references are there from the start."""
+
+
+def nightfleet(references: int, count: int, folder: Path) -> tuple[float, float]:
+    """Return the seconds from the first answer to the end of the run, and the supervisor's CPU seconds in all."""
+    directory = RunDirectory(folder)
+    directory.create()
+    journal = Journal(directory.logs / "supervisor.log", as_json=False, rotation=10**9, retention=1)
+    ledger = Ledger.create(directory.ledger, site="none", wall=time.time())
+    ledger.import_references(f"R-{number}" for number in range(references))
+    policy = Policy(worker_delay=0.0, recycle_after=0, staging_root=str(directory.staging_root))
+    machine = Machine(policy, count, ledger.backlog(time.time()), time.monotonic())
+    metrics = Metrics(time.monotonic())
+
+    def settings(slot: int, incarnation: int) -> WorkerSettings:
+        temp = folder / "nightfleet-bench" / f"w{slot}-{incarnation}"
+        mark = workers.marker("bench", slot, incarnation)
+        return WorkerSettings(slot, incarnation, "none", str(temp), "", "", os.getpid(), mark)
+
+    with contextlib.ExitStack() as stack:
+        inbox = stack.enter_context(contextlib.closing(Inbox()))
+        signals = stack.enter_context(contextlib.closing(Signals()))
+        selector = stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
+        local = stack.enter_context(
+            contextlib.closing(
+                LocalWorkers(
+                    directory=directory,
+                    settings_for=settings,
+                    selector=selector,
+                    inbox=inbox,
+                    journal=journal,
+                    processes=Processes(idle_child),
+                )
+            )
+        )
+        local.guardian.start()
+        books = stack.enter_context(contextlib.closing(LedgerThread(ledger, inbox, metrics)))
+        books.start()
+        upkeep = stack.enter_context(contextlib.closing(Upkeep(directory, local, inbox, journal, 0)))
+        store = NothingToStore(inbox)
+        who = snapshot.identity("none", "bench")
+        loop = Loop(
+            conductor=Conductor(machine, books, local, store, journal),
+            workers=local,
+            ledger=books,
+            inbox=inbox,
+            signals=signals,
+            upkeep=upkeep,
+            selector=selector,
+            snapshot=lambda: snapshot.picture(who, machine.run, local, metrics, ()),
+        )
+        cpu = psutil.Process().cpu_times()
+        finish = loop.run()
+        elapsed, spent = time.monotonic() - store.first, psutil.Process().cpu_times()
+    ledger.close()
+    journal.close()
+    if finish.code:
+        raise SystemExit(f"the run ended with {finish.code}: {finish.reason}")
+    return elapsed, spent.user + spent.system - cpu.user - cpu.system
+
+
+def nothing(number: int) -> int:
+    """Be the work of the pools."""
+    return number
+
+
+def with_futures(references: int, count: int) -> float:
+    """Return the seconds of `concurrent.futures.ProcessPoolExecutor`, one call a reference."""
+    with ProcessPoolExecutor(count) as pool:
+        pool.submit(nothing, 0).result()
+        begun = time.monotonic()
+        for future in [pool.submit(nothing, number) for number in range(references)]:
+            future.result()
+        return time.monotonic() - begun
+
+
+def with_pebble(references: int, count: int) -> float:
+    """Return the seconds of `pebble.ProcessPool`, one call a reference."""
+    with pebble.ProcessPool(max_workers=count) as pool:
+        pool.schedule(nothing, args=[0]).result()
+        begun = time.monotonic()
+        for future in [pool.schedule(nothing, args=[number]) for number in range(references)]:
+            future.result()
+        return time.monotonic() - begun
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--references", type=int, default=5_000)
+    parser.add_argument("--workers", type=int, default=4)
+    asked = parser.parse_args()
+    print(describe())
+    with tempfile.TemporaryDirectory(prefix="nightfleet-bench") as folder:
+        elapsed, cpu = nightfleet(asked.references, asked.workers, Path(folder) / "run")
+    rate = asked.references / elapsed
+    print(f"nightfleet, {asked.workers} children: {rate:,.0f} references/s,", end=" ")
+    print(f"supervisor CPU {cpu / asked.references * 1000:.2f} ms a reference; each twice on disk")
+    others: dict[str, Callable[[int, int], float]] = {
+        "concurrent.futures.ProcessPoolExecutor": with_futures,
+        "pebble.ProcessPool": with_pebble,
+    }
+    for name, measure in others.items():
+        print(f"{name}: {asked.references / measure(asked.references, asked.workers):,.0f} calls/s, nothing on disk")
+
+
+if __name__ == "__main__":
+    main()
