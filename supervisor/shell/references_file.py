@@ -1,4 +1,4 @@
-"""References out of a file that a person or a site wrote: lines, or one column of a CSV; every byte of it is untrusted."""
+"""References out of a file that a person or a site wrote: lines, or one column of a CSV. Every byte is untrusted."""
 
 import codecs
 import contextlib
@@ -59,11 +59,17 @@ def read_references(
         try:
             file = stack.enter_context(data.open("rb")) if isinstance(data, Path) else data
             text = _as_text(file, encoding, name)
+            stack.callback(text.detach)  # or standard input would be closed with the wrapper
             source = _Source(text, name)
             found = source.lines() if column is None else _cells(source, column, delimiter)
             return _collect(found, source)
         except OSError as error:
             raise ReferencesError(f"{name} cannot be read: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise ReferencesError(
+                f"{name} is no text in {error.encoding}: there is a byte 0x{byte:02x} in it"
+            ) from error
         except UnicodeError as error:
             raise ReferencesError(f"{name} is no text in {encoding}: {error}") from error
 
