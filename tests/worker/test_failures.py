@@ -59,10 +59,9 @@ def test_a_closed_page_is_the_browsers_fault_only_when_the_browser_is_gone() -> 
 
 def test_a_recipes_mistake_is_named_with_its_line() -> None:
     """So that its author finds it in the morning."""
-    try:
+    with pytest.raises(KeyError) as caught:
         dict[str, int]().pop("x")
-    except KeyError as error:
-        failure = classify(error, recipe_file=__file__)
+    failure = classify(caught.value, recipe_file=__file__)
     assert f"{Path(__file__).name}:" in str(failure)
 
 

@@ -3,8 +3,12 @@
 import contextlib
 import itertools
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import psutil
@@ -158,3 +162,34 @@ def test_a_browser_that_does_not_start_is_told_by_the_exit_code(start: Start) ->
     child = start(browser="/bin/false")
     assert child.exit_code() == Exit.BROWSER
     assert "the browser does not start" in child.said()
+
+
+SUPERVISOR = """
+import sys, threading
+from pathlib import Path
+from tests.worker.child import Child
+if __name__ == "__main__":
+    child = Child(Path(sys.argv[1]), sys.argv[2])
+    child.ready()
+    child.log_in()
+    print(*(process.pid for process in child.tree()), child.temp, flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_killed_supervisor_takes_child_driver_and_browser_along(lot: LotSite, tmp_path: Path) -> None:
+    """Although the browser has a session of its own, and nobody could tell anybody anything."""
+    script = tmp_path / "supervisor.py"
+    script.write_text(SUPERVISOR, "utf-8")
+    command = [sys.executable, str(script), str(tmp_path / "child"), lot.url]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as supervisor:
+        assert supervisor.stdout is not None
+        *pids, temp = supervisor.stdout.readline().split()
+        tree = [psutil.Process(int(pid)) for pid in pids]
+        supervisor.kill()
+    try:
+        assert len(tree) > 3
+        assert gone(tree) == []
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
