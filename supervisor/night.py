@@ -23,6 +23,7 @@ from supervisor.shell.conductor import Conductor
 from supervisor.shell.inbox import Inbox, Signals
 from supervisor.shell.journal import Journal
 from supervisor.shell.ledger import Ledger
+from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_thread import LedgerThread
 from supervisor.shell.loop import Loop
 from supervisor.shell.processes import Processes
@@ -205,7 +206,17 @@ class _Night:
 
 def _metrics(directory: RunDirectory) -> Metrics:
     """Return the metrics, with what earlier starts of this run have done."""
-    return Metrics(time.monotonic())
+    with LedgerReader(directory.ledger) as reader:
+        done = reader.figures()
+    return Metrics(
+        time.monotonic(),
+        attempts=done.attempts,
+        failures=done.failures,
+        kills=done.kills,
+        restarts=done.restarts,
+        documents=done.documents,
+        size=done.bytes,
+    )
 
 
 @contextlib.contextmanager

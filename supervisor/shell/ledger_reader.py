@@ -102,6 +102,18 @@ class IncidentRow(msgspec.Struct, frozen=True):
     attempt: int | None
 
 
+class Figures(msgspec.Struct, frozen=True):
+    """What all starts of a run have done together."""
+
+    attempts: int
+    failures: dict[str, int]
+    """Failed attempts by kind."""
+    kills: int
+    restarts: int
+    documents: int
+    bytes: int
+
+
 class Story(msgspec.Struct, frozen=True):
     """Everything that the ledger knows of one reference."""
 
@@ -243,6 +255,21 @@ class LedgerReader:
         """Yield the history of the run, from the incident after the given id on."""
         for row in self._db.execute(_INCIDENTS + " WHERE id > ? ORDER BY id", (after,)):
             yield IncidentRow(*row)
+
+    def figures(self) -> Figures:
+        """Count what was done so far, in time linear in the attempts and documents."""
+        failures = self._db.execute("SELECT kind, count(*) FROM attempt WHERE kind IS NOT NULL GROUP BY kind")
+        (attempts,) = self._db.execute("SELECT count(*) FROM attempt").fetchone()
+        incidents = dict(self._db.execute("SELECT what, count(*) FROM incident GROUP BY what").fetchall())
+        documents, size = self._db.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM document").fetchone()
+        return Figures(
+            attempts=attempts,
+            failures=dict(failures.fetchall()),
+            kills=incidents.get("killed", 0),
+            restarts=incidents.get("restarted", 0),
+            documents=documents,
+            bytes=size,
+        )
 
     def damage(self) -> list[str]:
         """Return what SQLite's full check and the foreign keys find wrong. Reads the whole file."""

@@ -17,7 +17,7 @@ from supervisor.views.status import Snapshot, write_status
 
 STATUS_SECONDS = 1.0
 _DISK_SECONDS = 3.0
-_MEMORY_SECONDS = 30.0
+_MEMORY_SECONDS = 15.0
 _REAP_SECONDS = 20.0
 _ENOUGH = 1.25
 """A pause for want of disk ends when this many times the reserve is free, so that it does not flap."""
