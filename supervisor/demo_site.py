@@ -20,8 +20,6 @@ from supervisor.views.text import clean, number, plural
 
 URL_VARIABLE = "NIGHTFLEET_DEMO_URL"
 """Names a demo website that runs already; then none is started."""
-_LOGIN = {"NIGHTFLEET_DEMO_USER": "night", "NIGHTFLEET_DEMO_PASSWORD": "fleet"}
-"""For the website and the workers alike, where the environment has nothing else."""
 _ROOT = Path(__file__).resolve().parents[1]
 _START_DEADLINE = 60.0
 _END_DEADLINE = 5.0
@@ -100,14 +98,13 @@ def started(wishes: Wishes, environ: Mapping[str, str]) -> Iterator[Website]:
         UserError: it does not know these faults.
         MachineError: it does not start.
     """
-    login = {name: environ.get(name) or default for name, default in _LOGIN.items()}
     command = [sys.executable, "-m", "worker.sites.demo", "--port", "0", "--until-stdin-closes"]
     command += ["--vehicles", str(wishes.vehicles), "--seed", str(wishes.seed)]
     command += ["--faults", wishes.faults] if wishes.faults else []
     with subprocess.Popen(
         command,
         cwd=_ROOT,
-        env={**environ, **login},
+        env=dict(environ),
         stdin=subprocess.PIPE,  # its other end closes with us: that is how it knows
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -115,7 +112,7 @@ def started(wishes: Wishes, environ: Mapping[str, str]) -> Iterator[Website]:
     ) as process:
         try:
             url = _greeting(process)
-            yield Website(url, wishes, {URL_VARIABLE: url, **login})
+            yield Website(url, wishes, {URL_VARIABLE: url})
         finally:
             assert process.stdin is not None  # noqa: S101 - asked for above; for the type checker
             process.stdin.close()
@@ -141,7 +138,7 @@ def _greeting(process: "subprocess.Popen[bytes]") -> str:
     except msgspec.DecodeError:
         process.kill()
         said = process.stderr.read(65_536).decode(errors="replace").strip().splitlines()
-        last = clean(said[-1]) if said else "it said nothing"
+        last = clean(said[-1].removeprefix("Error: "), 1000) if said else "it said nothing"
         # Exit code 2 is a command line's: what was asked for makes no sense.
         kind = UserError if process.wait() == 2 else MachineError  # noqa: PLR2004 - see above
         raise kind(f"the demo website does not start: {last}") from None

@@ -54,7 +54,8 @@ def command(
         run_dir = Path("runs") / f"demo-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     former = demo_site.remembered(run_dir) or demo_site.Wishes()
     wishes = demo_site.Wishes(
-        vehicles=former.vehicles if vehicles is None else vehicles, faults=former.faults if faults is None else faults
+        vehicles=former.vehicles if vehicles is None else vehicles,
+        faults=former.faults if faults is None else faults.removeprefix("none"),
     )
     defaults = _DEFAULTS | (_FAULT_DEFAULTS if wishes.faults else {})
     resolved = options.resolve(values, config_file, defaults=defaults, command="demo")

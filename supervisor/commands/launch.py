@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import msgspec
 
@@ -77,8 +77,8 @@ def _browser(resolved: Resolved, environ: dict[str, str]) -> str:
 def _references(path: Path, column: str | None) -> list[str]:
     from supervisor.shell.references_file import read_references  # noqa: PLC0415 - only where a file is given
 
-    source: Any = sys.stdin.buffer if str(path) == "-" else path
+    source: BinaryIO | Path = sys.stdin.buffer if str(path) == "-" else path
     found = read_references(source, column=column)
     if found.duplicates:
         options.say(f"{found.duplicates} references stand in {path} more than once; each is done once")
-    return list(found.names)
+    return found.names
