@@ -2,16 +2,22 @@
 
 import contextlib
 import faulthandler
+import importlib
 import os
 import resource
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import msgspec
+
 from worker.exits import Exit
 from worker.heartbeat import Kin, die_with_supervisor, end_at_once, watch_supervisor
 from worker.protocol import VERSION, Hello, encode
 from worker.settings import WorkerSettings
+
+_SETTINGS_LIMIT = 65_536
+"""Bytes of the settings that a spare is given."""
 
 _UNWANTED = ("PWDEBUG", "SELENIUM_REMOTE_URL", "DEBUG", "NODE_OPTIONS")
 """Variables that make Playwright headed, remote or talkative."""
@@ -23,7 +29,7 @@ def run(connection: Connection, settings: WorkerSettings) -> None:
     What is heavy is imported after the greeting, so that the supervisor knows early that the child lives.
     """
     kin = Kin()
-    _isolate(settings)
+    _isolate(settings.supervisor_pid)
     watch_supervisor(settings.supervisor_pid, kin)
     _prepare_environment(settings)
     _redirect_output(Path(settings.temp_dir) / "output.txt")
@@ -33,9 +39,24 @@ def run(connection: Connection, settings: WorkerSettings) -> None:
     _work(connection, settings, kin)
 
 
-def _isolate(settings: WorkerSettings) -> None:
-    os.setsid()
-    die_with_supervisor(settings.supervisor_pid)
+def wait(connection: Connection, supervisor_pid: int) -> None:
+    """Be a spare: load all that is heavy, then become the worker that the settings on the pipe describe.
+
+    The pipe carries them as one message of `multiprocessing.connection.Connection.send_bytes`, a msgpack map.
+    """
+    _isolate(supervisor_pid)
+    importlib.import_module("worker.loop")
+    try:
+        described = connection.recv_bytes(_SETTINGS_LIMIT)
+    except EOFError:  # the supervisor has no more use for it, or is gone
+        os._exit(Exit.CLEAN)
+    run(connection, msgspec.msgpack.decode(described, type=WorkerSettings))
+
+
+def _isolate(supervisor_pid: int) -> None:
+    if os.getsid(0) != os.getpid():  # a spare leads its session already
+        os.setsid()
+    die_with_supervisor(supervisor_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

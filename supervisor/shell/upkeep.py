@@ -19,6 +19,8 @@ STATUS_SECONDS = 1.0
 _DISK_SECONDS = 3.0
 _MEMORY_SECONDS = 15.0
 _REAP_SECONDS = 20.0
+_WELL = frozenset({"idle", "busy", "errand", "retired"})
+"""States of a slot in which it needs no processor time for a start."""
 _ENOUGH = 1.25
 """A pause for want of disk ends when this many times the reserve is free, so that it does not flap."""
 
@@ -47,7 +49,10 @@ class Upkeep:
     def tick(self, now: float, snapshot: Callable[[], Snapshot]) -> None:
         """Do what is due at `now`."""
         if self._is_due("status", now, STATUS_SECONDS):
-            self.write_status(snapshot())
+            seen = snapshot()
+            self.write_status(seen)
+            if seen.run.state == "running" and all(worker.state in _WELL for worker in seen.workers):
+                self._workers.prepare()
             if said := self._workers.guardian.keep():
                 self._journal.note(said, "WARNING")
         if self._is_due("disk", now, _DISK_SECONDS):

@@ -75,6 +75,13 @@ class LocalWorkers:
         self._selector.register(process.fileno(), selectors.EVENT_READ, (self.on_pipe, member))
         self._selector.register(process.sentinel, selectors.EVENT_READ, (self.on_end, member))
 
+    def prepare(self) -> None:
+        """Have a spare child at hand when every worker is well, so that the next to die is replaced sooner."""
+        try:
+            self.processes.prepare()
+        except SpawnError as error:
+            self._journal.note(str(error), "WARNING")
+
     def send(self, slot: int, incarnation: int, message: Inbound) -> None:
         """Say something to a child; one that is gone is no error."""
         member = self.members.get((slot, incarnation))

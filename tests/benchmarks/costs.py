@@ -27,6 +27,8 @@ from tests.benchmarks.machine import describe
 ROOT = Path(__file__).resolve().parents[2]
 _OPENED = re.compile(r"^(\S+) DEBUG worker=\d+ .* step: fetch the documents")
 _KILLS = 5
+_CALM = 25
+"""References that the worker completes before it is killed again: a slot whose workers die at once waits longer."""
 
 
 @contextlib.contextmanager
@@ -98,15 +100,21 @@ def after_a_kill(folder: Path, vehicles: int) -> str:
     with night(folder, Wishes(vehicles=vehicles), "--workers", "2") as process:
         status, log = folder / "status.json", folder / "logs" / "worker-1.log"
         until(process, status, lambda seen: seen.totals.completed > 0)
-        for _ in range(_KILLS):
-            victim = until(process, status, lambda seen: seen.workers[0].state == "busy").workers[0]
+        for kill in range(_KILLS):
+            calm = (kill + 1) * _CALM
+            seen = until(process, status, lambda seen, calm=calm: seen.workers[0].done >= calm and is_busy(seen))  # type: ignore[misc] # mypy cannot infer a lambda with a bound default
             before = len(opened(log))
             killed = datetime.now(UTC)
-            os.kill(victim.pid, signal.SIGKILL)
-            until(process, status, lambda _: len(opened(log)) > before)
+            os.kill(seen.workers[0].pid, signal.SIGKILL)
+            until(process, status, lambda _, before=before: len(opened(log)) > before)  # type: ignore[misc] # as above
             waits.append((opened(log)[before] - killed).total_seconds())
     waits.sort()
     return f"killed worker: the next page is open in its slot {waits[len(waits) // 2]:.2f} s later (all: {waits})"
+
+
+def is_busy(snapshot: Snapshot) -> bool:
+    """Say whether the first worker holds a reference."""
+    return snapshot.workers[0].state == "busy"
 
 
 def opened(log: Path) -> list[datetime]:
