@@ -101,20 +101,24 @@ def after_a_kill(folder: Path, vehicles: int) -> str:
         status, log = folder / "status.json", folder / "logs" / "worker-1.log"
         until(process, status, lambda seen: seen.totals.completed > 0)
         for kill in range(_KILLS):
-            calm = (kill + 1) * _CALM
-            seen = until(process, status, lambda seen, calm=calm: seen.workers[0].done >= calm and is_busy(seen))  # type: ignore[misc] # mypy cannot infer a lambda with a bound default
+            victim = until(process, status, worked((kill + 1) * _CALM)).workers[0]
             before = len(opened(log))
             killed = datetime.now(UTC)
-            os.kill(seen.workers[0].pid, signal.SIGKILL)
-            until(process, status, lambda _, before=before: len(opened(log)) > before)  # type: ignore[misc] # as above
+            os.kill(victim.pid, signal.SIGKILL)
+            until(process, status, opened_more(log, before))
             waits.append((opened(log)[before] - killed).total_seconds())
     waits.sort()
     return f"killed worker: the next page is open in its slot {waits[len(waits) // 2]:.2f} s later (all: {waits})"
 
 
-def is_busy(snapshot: Snapshot) -> bool:
-    """Say whether the first worker holds a reference."""
-    return snapshot.workers[0].state == "busy"
+def worked(done: int) -> Callable[[Snapshot], bool]:
+    """Ask whether the first worker has completed so many references and holds one."""
+    return lambda seen: seen.workers[0].done >= done and seen.workers[0].state == "busy"
+
+
+def opened_more(log: Path, before: int) -> Callable[[Snapshot], bool]:
+    """Ask whether a worker has opened more vehicles' pages than before."""
+    return lambda _: len(opened(log)) > before
 
 
 def opened(log: Path) -> list[datetime]:

@@ -1,7 +1,7 @@
 """How the program bears many references: ``python -m tests.benchmarks.size [--references 1000,100000,1000000]``.
 
-For each number: seconds to import them into a ledger, to open it and be ready to hand out (in a process of its own, with
-its peak memory), and seconds to write tracking.json (which a process beside the run does).
+For each number: seconds to import them into a ledger, to open it and be ready to hand out (in a process of its own,
+with its peak memory), and seconds to write tracking.json (which a process beside the run does).
 """
 
 import argparse
