@@ -79,7 +79,8 @@ def a_reference(folder: Path, vehicles: int, workers: int) -> str:
         last = until(process, status, lambda seen: seen.totals.completed >= vehicles * 0.9)
         spent, elapsed = cpu_seconds(process.pid) - before, time.monotonic() - begun
     count = last.totals.completed - first.totals.completed
-    return f"supervisor: {spent / count * 1000:.2f} ms CPU a reference over {count} references, {count / elapsed:.1f} a second"
+    each, rate = spent / count * 1000, count / elapsed
+    return f"supervisor: {each:.2f} ms CPU a reference over {count} references, {rate:.1f} a second"
 
 
 def at_rest(folder: Path, workers: int, seconds: float) -> str:
