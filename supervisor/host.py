@@ -12,14 +12,6 @@ _TIMEX_BYTES = 512
 """More than struct timex has on any Linux."""
 
 
-def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files to the hard one, for us and all children; return what holds now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
 def descriptor_limits() -> tuple[int, int]:
     """Return the soft and the hard limit of open files."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)

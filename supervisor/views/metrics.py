@@ -16,7 +16,8 @@ _KEPT_DURATIONS = 2_000
 class Metrics:
     """Fed with each record and the monotonic time at which it was made; seeded from the ledger on resume.
 
-    Rates and time left speak of this run only: what earlier runs did at another hour says nothing about now.
+    Rates and time left speak of this start only, from its first attempt on: what happened at another hour, and the
+    time that browsers need to start, say nothing about what is to come.
     """
 
     def __init__(
@@ -30,7 +31,8 @@ class Metrics:
         documents: int = 0,
         size: int = 0,
     ) -> None:
-        self._begun: float = now
+        self._begun = now
+        self._working = False
         self._attempts = attempts
         self._failures: Counter[str] = Counter(failures or {})
         self._kills = kills
@@ -47,6 +49,8 @@ class Metrics:
         match record:
             case AttemptStarted():
                 self._attempts += 1
+                if not self._working:
+                    self._begun, self._working = now, True
                 self._running[record.attempt] = now
             case AttemptSucceeded():
                 started = self._running.pop(record.attempt, None)

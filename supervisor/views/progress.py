@@ -10,7 +10,7 @@ from rich.text import Text
 from supervisor.views.status import MetricsView, Snapshot, Totals, WorkerView
 from supervisor.views.text import clean, duration, number, plural, size
 
-_HEADER_LINES = 6
+_HEADER_LINES = 7
 _RECENT = 5
 _FEWEST_WORKERS = 3
 _STATE_STYLES = {"running": "green", "paused": "yellow", "draining": "yellow", "finished": "bold"}
@@ -54,7 +54,7 @@ def plain(snapshot: Snapshot) -> str:
 
 def state_sentence(snapshot: Snapshot) -> str:
     """Return the state with its reason: ``paused (the disk is full)``."""
-    reason = snapshot.run.reason
+    reason = snapshot.run.reason.removeprefix(f"{snapshot.run.state}: ")
     return f"{snapshot.run.state} ({clean(reason)})" if reason else snapshot.run.state
 
 
@@ -99,16 +99,16 @@ def _figures(snapshot: Snapshot) -> list[str]:
     pace = _pace(metrics) if snapshot.run.state != "finished" else []
     if metrics.seconds_median is not None and metrics.seconds_p95 is not None:
         pace.append(f"{metrics.seconds_median:.1f} s each (95 %: {metrics.seconds_p95:.1f} s)")
-    return [line for line in (counts, ", ".join(pace), _yield(metrics)) if line]
+    return [line for line in (counts, ", ".join(pace), _yield(metrics), _trouble(metrics)) if line]
 
 
 def _yield(metrics: MetricsView) -> str:
-    parts = []
-    if metrics.documents:
-        parts.append(f"{plural(metrics.documents, 'document')}, {size(metrics.bytes)}")
+    return f"{plural(metrics.documents, 'document')}, {size(metrics.bytes)}" if metrics.documents else ""
+
+
+def _trouble(metrics: MetricsView) -> str:
     kinds = [f"{clean(kind, 40)} {number(count)}" for kind, count in list(metrics.failures.items())[:4]]
-    if kinds:
-        parts.append(f"failed attempts: {', '.join(kinds)}")
+    parts = [f"failed attempts: {', '.join(kinds)}"] if kinds else []
     if metrics.kills:
         parts.append(f"{plural(metrics.kills, 'worker')} killed")
     return "; ".join(parts)
