@@ -3,6 +3,7 @@
 Nothing here waits. Slow work goes to one thread, and a round of it is left out while the last one is still under way.
 """
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -17,7 +18,10 @@ from supervisor.views.status import Snapshot, write_status
 
 STATUS_SECONDS = 1.0
 _DISK_SECONDS = 3.0
-_MEMORY_SECONDS = 15.0
+_MEMORY_SECONDS = 30.0
+"""The kernel adds a browser's memory up page by page, which costs tens of milliseconds for each worker."""
+_FIRST_MEMORY_SECONDS = 8.0
+"""When the first browsers have settled."""
 _REAP_SECONDS = 20.0
 _WELL = frozenset({"idle", "busy", "errand", "retired"})
 """States of a slot in which it needs no processor time for a start."""
@@ -39,7 +43,7 @@ class Upkeep:
         self._reaper = Reaper(workers.direct)
         self._thread = ThreadPoolExecutor(1, "upkeep")
         self._under_way: dict[str, Future[None]] = {}
-        self._due = {"status": 0.0, "disk": 0.0, "memory": 0.0, "reap": 0.0}
+        self._due = {"status": 0.0, "disk": 0.0, "memory": time.monotonic() + _FIRST_MEMORY_SECONDS, "reap": 0.0}
         self._complaint = ""
 
     def next_due(self) -> float:
