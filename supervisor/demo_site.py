@@ -181,7 +181,7 @@ def judge(run_dir: Path, truth: Truth) -> Verdict:
             if row.state != "completed":
                 continue
             completed += 1
-            there = _hashes(directory.documents / row.folder)
+            there = hashes(directory.documents / row.folder)
             documents += len(there)
             if vehicle is None or there != {document.name: document.sha256 for document in vehicle.documents}:
                 wrong.append(row.ref)
@@ -198,7 +198,7 @@ def judge(run_dir: Path, truth: Truth) -> Verdict:
     return Verdict(not wrong and not unfair, sentence)
 
 
-def _hashes(folder: Path) -> dict[str, str]:
+def hashes(folder: Path) -> dict[str, str]:
     """Return name and sha256 of every document in a published folder."""
     found = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:

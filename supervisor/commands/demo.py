@@ -10,10 +10,29 @@ import click
 from supervisor import demo_site
 from supervisor.commands import launch, options
 from supervisor.errors import Exit
+from supervisor.plan import Plan
+from supervisor.rehearsal import Rehearsal
 
 _DEFAULTS = {"num_workers": 2, "worker_delay": 0.0}
 _FAULT_DEFAULTS = {"task_timeout": 8.0, "stuck_threshold": 20.0, "retry_delay": 0.5}
 """With faults about, small times show in minutes what a night takes hours for."""
+_CHAOS_DEFAULTS = {
+    "task_timeout": 10.0,
+    "stuck_threshold": 20.0,
+    "retry_delay": 0.5,
+    "retry_delay_limit": 2.0,
+    "heartbeat_timeout": 5.0,
+    "restart_delay_limit": 1.0,
+    "breaker_pause": 1.0,
+    "breaker_pause_limit": 5.0,
+    # So that no reference, and no worker, is given up for what the rehearsal did to it.
+    "max_retries": 20,
+    "free_returns": 1000,
+    "start_failures_limit": 1000,
+    "login_tries": 100,
+}
+_CHAOS_SECONDS = (300.0, 5.0)
+"""How long a rehearsal may take: so much, and so much more for each vehicle."""
 
 
 @click.command(
@@ -23,6 +42,7 @@ _FAULT_DEFAULTS = {"task_timeout": 8.0, "stuck_threshold": 20.0, "retry_delay": 
     demo                                          40 vehicles, all goes well
     demo --vehicles 60 --workers 3 --faults       stuck pages, crashes, broken documents
     demo --faults gone,truncated                  only these
+    demo --faults --chaos --vehicles 500          a rehearsal: processes killed and frozen all the time
     demo --run-dir runs/mine                      the same again goes on
     """,
 )
@@ -36,6 +56,13 @@ _FAULT_DEFAULTS = {"task_timeout": 8.0, "stuck_threshold": 20.0, "retry_delay": 
     "then --task-timeout is 8, --stuck-threshold 20 and --retry-delay 0.5.  [default: nothing]",
 )
 @click.option(
+    "--chaos",
+    is_flag=True,
+    help="Kill and freeze random processes every second, and the supervisor itself every 20 seconds; then "
+    "--max-retries is 20, --heartbeat-timeout 5, and delays are short.",
+)
+@click.option("--chaos-seed", metavar="N", type=int, default=1, show_default=True, help="Other blows for another seed.")
+@click.option(
     "--run-dir", metavar="DIR", type=click.Path(path_type=Path), help="Where to.  [default: runs/demo-<time in UTC>]"
 )
 @options.show_option
@@ -44,6 +71,8 @@ def command(
     *,
     vehicles: int | None,
     faults: str | None,
+    chaos: bool,
+    chaos_seed: int,
     run_dir: Path | None,
     show: str | None,
     config_file: Path | None,
@@ -57,14 +86,26 @@ def command(
         vehicles=former.vehicles if vehicles is None else vehicles,
         faults=former.faults if faults is None else faults.removeprefix("none"),
     )
-    defaults = _DEFAULTS | (_FAULT_DEFAULTS if wishes.faults else {})
+    defaults = _DEFAULTS | (_FAULT_DEFAULTS if wishes.faults else {}) | (_CHAOS_DEFAULTS if chaos else {})
     resolved = options.resolve(values, config_file, defaults=defaults, command="demo")
     with demo_site.started(wishes, os.environ) as website:
         plan = launch.plan(launch.Request("demo", run_dir, show), resolved, website.environment)
         demo_site.remember(run_dir, wishes)
+        if chaos:
+            options.say(f"a rehearsal with the demo website at {website.url}; everything goes to {run_dir}")
+            return _rehearse(plan, website, chaos_seed)
         options.say(f"the demo website is at {website.url}; everything goes to {run_dir}")
         code = launch.run(plan)
         truth = website.truth()
     verdict = demo_site.judge(plan.run_dir, truth)
     click.echo(verdict.sentence)
     return code if verdict.equal else max(code, Exit.SOME_FAILED)
+
+
+def _rehearse(plan: Plan, website: demo_site.Website, seed: int) -> int:
+    environ = {**os.environ, **website.environment}
+    rehearsal = Rehearsal(plan.run_dir, plan.settings, environ, seed, options.say)
+    base, each = _CHAOS_SECONDS
+    verdict = rehearsal.run(website.truth(), base + each * website.wishes.vehicles)
+    click.echo("\n".join(verdict.lines()))
+    return Exit.COMPLETED if verdict.clean else Exit.SOME_FAILED

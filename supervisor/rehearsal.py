@@ -1,0 +1,332 @@
+"""The rehearsal: a night against the demo website while its processes are killed and frozen at random.
+
+The supervisor runs as a process of its own. Every second something happens to a random member of its workers' trees,
+and at intervals the supervisor itself is killed and started again, by the same command. What is left in the end is
+compared with what the website knows to be true.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from supervisor import config, demo_site
+from supervisor.errors import Exit
+from supervisor.settings import Settings
+from supervisor.shell import linux, sweep
+from supervisor.shell.run_directory import RunDirectory
+from supervisor.views.text import number, plural
+
+ROOT = Path(__file__).resolve().parents[1]
+MARK = "REHEARSAL_MARK"
+"""Variable in the environment of everything that a rehearsal starts; not one of the program's own settings."""
+
+_BLOW_SECONDS = 1.0
+_LIFE_SECONDS = 20.0
+_GRACE_SECONDS = 45.0
+"""For what a killed supervisor left: 5 s are promised, 40 s where a browser was frozen."""
+_LONGEST_FREEZE = 8
+"""Blows after which what was frozen goes on, unless it was killed meanwhile."""
+_SAFE = frozenset({Exit.STOPPED, Exit.MACHINE})
+"""Exit codes after which the same command is given again: it stopped, resumable."""
+_REFUSALS = 5
+"""Ends in a row with such a code after which the rehearsal is given up."""
+
+
+class Family:
+    """Every process that descends from a command with a mark in its environment, orphans included.
+
+    Chromium's helpers hide their environment, but they stay in the session of their browser, which shows it.
+    """
+
+    def __init__(self, value: str, name: str = MARK) -> None:
+        self._name = name
+        self._value = value
+        self._sessions: set[int] = set()
+
+    def members(self) -> list[linux.Stat]:
+        """Return those that live now."""
+        living = [process for process in linux.processes() if not process.dead and process.pid != os.getpid()]
+        marked = {process.pid for process in living if linux.environment_has(process.pid, self._name, self._value)}
+        own = os.getsid(0)
+        self._sessions |= {process.session for process in living if process.pid in marked} - {own}
+        return [process for process in living if process.pid in marked or process.session in self._sessions]
+
+    def workers(self) -> list[linux.Stat]:
+        """Return the members of the workers' trees: neither the supervisor nor what helps it."""
+        return [process for process in self.members() if role(process) in {"child", "driver", "browser", "helper"}]
+
+    def kill(self) -> None:
+        """Kill all that lives."""
+        for process in self.members():
+            linux.send_signal(process.pid, process.start_time, signal.SIGKILL)
+
+
+def role(process: linux.Stat) -> str:
+    """Say what a process is: ``child``, ``driver``, ``browser``, ``helper`` (of the browser), or ``other``."""
+    words = linux.command_line(process.pid)
+    if any("spawn_main" in word for word in words):
+        return "child"
+    if not words:
+        return "other"
+    program = Path(words[0]).name
+    if program.startswith("node"):
+        return "driver"
+    if "chrom" in program:
+        return "helper" if any(word.startswith("--type=") for word in words[:3]) else "browser"
+    return "other"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rehearsal came to."""
+
+    references: int
+    completed: int
+    failed: int
+    unfair: int
+    """Failed for good though the website has the documents."""
+    lost: int
+    duplicated: int
+    wrong: int
+    """Completed, with other documents on the disk than the website has."""
+    processes: int
+    folders: int
+    """Temporary and staging folders left."""
+    supervisors: int
+    blows: dict[str, int]
+    first: tuple[int, int]
+    """Resident bytes and open descriptors of the first supervisor, soon after its start."""
+    last: tuple[int, int]
+    """Those of the last one, when seen last."""
+    seconds: float
+    ended: bool = True
+    """The last supervisor said that the run is finished."""
+
+    @property
+    def clean(self) -> bool:
+        """Nothing lost, twice, wrong or left behind."""
+        faults = (self.unfair, self.lost, self.duplicated, self.wrong, self.processes, self.folders)
+        return self.ended and not any(faults)
+
+    def lines(self) -> list[str]:
+        """Return it for a terminal."""
+        blows = ", ".join(f"{what} {times}" for what, times in sorted(self.blows.items()))
+        return [
+            (
+                f"{'clean' if self.clean else 'NOT CLEAN'} after {self.seconds:.0f} s"
+                f"{'' if self.ended else ', given up before its end'}"
+            ),
+            (
+                f"  references      {number(self.references)}: {number(self.completed)} completed, "
+                f"{number(self.failed)} failed for good, {self.unfair} of them though the site has the documents"
+            ),
+            f"  lost {self.lost}, duplicated {self.duplicated}, wrong bytes {self.wrong}",
+            f"  left behind     {self.processes} processes, {plural(self.folders, 'folder')}",
+            (
+                f"  supervisors     {self.supervisors}; resident {_mega(self.first[0])} MB at the start, "
+                f"{_mega(self.last[0])} MB at the end; descriptors {self.first[1]} and {self.last[1]}"
+            ),
+            f"  blows           {blows or 'none'}",
+        ]
+
+
+class Rehearsal:
+    """One rehearsal in one run directory."""
+
+    def __init__(
+        self, run_dir: Path, settings: Settings, environ: Mapping[str, str], seed: int, say: Callable[[str], None]
+    ) -> None:
+        token = uuid.uuid4().hex
+        self.family = Family(token)
+        self._directory = RunDirectory(run_dir)
+        self._command = [sys.executable, str(ROOT / "run.py"), "start", "demo", "--run-dir", str(run_dir)]
+        self._command += ["--show", "quiet", *flags(settings)]
+        self._environ = {**environ, MARK: token}
+        self._dice = random.Random(seed)  # noqa: S311 - to be repeated from its seed, no secret
+        self._say = say
+        self._blows: Counter[str] = Counter()
+        self._frozen: dict[tuple[int, int], int] = {}
+        self._supervisors = 0
+        self._first = (0, 0)
+        self._last = (0, 0)
+
+    def run(self, truth: demo_site.Truth, limit: float) -> Verdict:
+        """Go on until the run is finished, `limit` seconds at most, and judge."""
+        begun = time.monotonic()
+        try:
+            ended = self._until_finished(begun + limit)
+            left = self._wait_for_the_end()
+        finally:
+            self.family.kill()
+        return self._judge(truth, left, time.monotonic() - begun, ended=ended)
+
+    def _until_finished(self, end: float) -> bool:
+        refusals = 0
+        while time.monotonic() < end:
+            self._supervisors += 1
+            code = self._one_life(min(end, time.monotonic() + _LIFE_SECONDS))
+            if code in {Exit.COMPLETED, Exit.SOME_FAILED}:
+                return True
+            refusals = refusals + 1 if code in _SAFE else 0
+            if code is not None and (code not in _SAFE or refusals >= _REFUSALS):
+                self._say(f"supervisor {self._supervisors} ended with exit code {code}, the rehearsal is given up")
+                return False
+        return False
+
+    def _one_life(self, end: float) -> int | None:
+        """Run a supervisor until it ends or its time is over; return its exit code, None when it was killed."""
+        with subprocess.Popen(self._command, env=self._environ, start_new_session=True) as process:
+            while time.monotonic() < end:
+                with contextlib.suppress(subprocess.TimeoutExpired):  # it still runs: the next blow
+                    return process.wait(_BLOW_SECONDS)
+                self._measure(process.pid)
+                self._blow()
+            process.kill()
+        self._blows["supervisor killed"] += 1
+        return None
+
+    def _blow(self) -> None:
+        for member, left in list(self._frozen.items()):
+            self._frozen[member] = left - 1
+            if left <= 1:
+                del self._frozen[member]
+                linux.send_signal(*member, signal.SIGCONT)
+        targets = sorted(self.family.workers())
+        if not targets:
+            return
+        # By role first, or nearly every blow would fall on one of the browsers' many helpers.
+        chosen = self._dice.choice(sorted({role(process) for process in targets}))
+        target = self._dice.choice([process for process in targets if role(process) == chosen] or targets)
+        member = (target.pid, target.start_time)
+        if self._dice.random() < 0.6:  # noqa: PLR2004 - deaths somewhat more often than freezes
+            if linux.send_signal(*member, signal.SIGKILL):
+                self._blows[f"{chosen} killed"] += 1
+        elif linux.send_signal(*member, signal.SIGSTOP):
+            self._frozen[member] = self._dice.randint(1, _LONGEST_FREEZE)
+            self._blows[f"{chosen} frozen"] += 1
+
+    def _measure(self, pid: int) -> None:
+        found = linux.stat(pid)
+        if found is None or found.dead:
+            return
+        with contextlib.suppress(OSError):  # it has just ended
+            self._last = (found.rss, len(os.listdir(f"/proc/{pid}/fd")))  # noqa: PTH208 - names only, of a folder in motion
+            if self._first == (0, 0):
+                self._first = self._last
+
+    def _wait_for_the_end(self) -> int:
+        """Wait until nothing of the family lives, and return how many do after all."""
+        end = time.monotonic() + _GRACE_SECONDS
+        while (left := len(self.family.members())) and time.monotonic() < end:
+            time.sleep(0.2)  # nobody tells the end of orphans that are not ours
+        return left
+
+    def _judge(self, truth: demo_site.Truth, processes: int, seconds: float, *, ended: bool) -> Verdict:
+        tracking = read_tracking(self._directory.tracking)
+        states = {entry.ref: entry for entry in tracking.references}
+        wrong = sum(
+            entry.state == "completed" and not self._is_true(entry, truth.references.get(entry.ref))
+            for entry in states.values()
+        )
+        failed = [entry.ref for entry in states.values() if entry.state == "failed"]
+        completed = sum(entry.state == "completed" for entry in states.values())
+        temporary = Path(tempfile.gettempdir()) / f"{sweep.TEMP_PREFIX}{tracking.run.run_id}"
+        left = list(self._directory.staging_root.iterdir()) if self._directory.staging_root.is_dir() else []
+        return Verdict(
+            references=len(truth.references),
+            completed=completed,
+            failed=len(failed),
+            unfair=sum(not truth.references[ref].permanent for ref in failed if ref in truth.references),
+            lost=len(truth.references) - len([ref for ref in truth.references if _finished(states.get(ref))]),
+            duplicated=len(tracking.references) - len(states),
+            wrong=wrong,
+            processes=processes,
+            folders=len(left) + temporary.exists(),
+            supervisors=self._supervisors,
+            blows=dict(self._blows),
+            first=self._first,
+            last=self._last,
+            seconds=seconds,
+            ended=ended,
+        )
+
+    def _is_true(self, entry: "Tracked", vehicle: demo_site.Vehicle | None) -> bool:
+        if vehicle is None:
+            return False
+        there = demo_site.hashes(self._directory.documents / entry.folder)
+        said = {document.name: document.sha256 for document in entry.documents}
+        return there == said == {document.name: document.sha256 for document in vehicle.documents}
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Why a reference failed, in tracking.json."""
+
+    kind: str
+    message: str
+
+
+class Tracked(msgspec.Struct, frozen=True):
+    """A reference in tracking.json."""
+
+    ref: str
+    state: str
+    attempts: int
+    folder: str
+    documents: tuple[demo_site.Document, ...] = ()
+    error: Trouble | None = None
+
+
+class TrackedRun(msgspec.Struct, frozen=True):
+    """The run in tracking.json."""
+
+    run_id: str = ""
+    exit_code: int | None = None
+    starts: int = 0
+
+
+class Tracking(msgspec.Struct, frozen=True):
+    """tracking.json."""
+
+    run: TrackedRun = TrackedRun()
+    totals: dict[str, int] = {}
+    references: tuple[Tracked, ...] = ()
+
+
+def read_tracking(path: Path) -> Tracking:
+    """Return what is in tracking.json; an empty one where there is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Tracking)
+    except FileNotFoundError:
+        return Tracking()
+
+
+def flags(settings: Settings) -> list[str]:
+    """Return the options by which another process gets the same settings."""
+    found: list[str] = []
+    for name, setting in config.CATALOGUE.items():
+        value = getattr(settings, name)
+        if value == setting.default:
+            continue
+        if isinstance(value, bool):
+            found.append(setting.flag if value else f"--no-{setting.flag[2:]}")
+        else:
+            found += [setting.flag, str(value)]
+    return found
+
+
+def _finished(entry: Tracked | None) -> bool:
+    return entry is not None and entry.state in {"completed", "failed"}
+
+
+def _mega(size: int) -> int:
+    return round(size / 1_000_000)
