@@ -45,6 +45,7 @@ from supervisor.shell.run_directory import fsync_directory
 from worker.protocol import Document, Kind
 
 _LOST = "the supervisor or the machine went down during the attempt"
+_LOST_RUN = "the supervisor or the machine went down during the run"
 
 
 class LedgerConflict(Exception):  # noqa: N818 - named like the other outcomes of the ledger
@@ -155,7 +156,7 @@ class Ledger:
             LedgerUnwritableError: it could not be written.
         """
         with self._transaction() as db:
-            db.execute("UPDATE run SET reason = ? WHERE ended_at IS NULL AND reason IS NULL", (_LOST,))
+            db.execute("UPDATE run SET reason = ? WHERE ended_at IS NULL AND reason IS NULL", (_LOST_RUN,))
             cursor = db.execute(
                 "INSERT INTO run (started_at, pid, host, workers) VALUES (?, ?, ?, ?)",
                 (utc(wall), pid, platform.node(), workers),

@@ -178,12 +178,11 @@ def connect_following(path: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: as `connect_reading`.
     """
-    connection = _connect(path, "mode=ro")
     try:
+        connection = _connect(path, "mode=ro")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
     except sqlite3.OperationalError:
         # In a folder that cannot be written SQLite cannot make the -shm file that readers of a live database share.
-        connection.close()
         return connect_reading(path)
     return connection
 
@@ -249,8 +248,8 @@ def inspect(path: Path, *, site: str | None = None, site_name: str = "", live: b
     # A recipe that was moved is still the same site, as long as it goes by its name.
     if site is not None and site != found and not (site_name and site_name == found_name):
         raise LedgerOfAnotherSiteError(
-            f"{path.parent} belongs to a run against {found_name or found!r} ({found}), "
-            f"and this is {site_name or site!r} ({site}); give another --run-dir"
+            f"{path.parent} belongs to a run against {found_name or 'a site'} ({found}), "
+            f"and this is {site_name or 'another'} ({site}); give another --run-dir"
         )
 
 

@@ -1,0 +1,398 @@
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from supervisor.core.records import (
+    AttemptForgiven,
+    AttemptStarted,
+    AttemptSucceeded,
+    Entry,
+    Incident,
+    Record,
+    ReferenceGivenUp,
+    ReferenceReopened,
+)
+from supervisor.errors import Exit
+from supervisor.shell import ledger_schema
+from supervisor.shell.ledger import Ledger, LedgerConflict
+from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.ledger_schema import (
+    LedgerDamagedError,
+    LedgerForeignError,
+    LedgerMissingError,
+    LedgerOfAnotherSiteError,
+    LedgerTooNewError,
+    LedgerUnwritableError,
+    seconds,
+    utc,
+    write_ahead_log,
+)
+from supervisor.views.status import Totals
+from tests.shell.stores import WALL, Store, pdf
+from worker.protocol import Kind
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "run")
+    yield store
+    store.close()
+
+
+def entries(store: Store, *refs: str) -> tuple[Entry, ...]:
+    return store.ledger.import_references(refs).entries
+
+
+def totals(store: Store) -> Totals:
+    with LedgerReader(store.run.ledger) as reader:
+        assert reader.totals() == reader.counted()
+        return reader.totals()
+
+
+def test_each_reference_is_imported_once(store: Store) -> None:
+    """Names that come twice and names that are known are counted, and the new ones keep their order."""
+    first = store.ledger.import_references(["B", "A", "B", "b"])
+    assert [entry.ref for entry in first.entries] == ["B", "A", "b"]
+    assert (first.duplicates, first.known) == (1, 0)
+    second = store.ledger.import_references(["A", "C", "C", "C", "B"])
+    assert [entry.ref for entry in second.entries] == ["C"]
+    assert (second.duplicates, second.known) == (2, 2)
+    folders = {store.ledger.folder_of(entry.ref_id) for entry in first.entries + second.entries}
+    assert len({folder.casefold() for folder in folders}) == 4
+    assert totals(store) == Totals(total=4, pending=4)
+
+
+def test_an_import_is_all_or_nothing(store: Store) -> None:
+    """When the list breaks off, none of it is in the ledger."""
+
+    def broken() -> Iterator[str]:
+        yield "A"
+        raise OSError("the pipe broke")
+
+    with pytest.raises(OSError, match="pipe broke"):
+        store.ledger.import_references(broken())
+    assert not store.ledger.backlog(WALL).has_inventory
+
+
+def test_a_reference_goes_through_its_states(store: Store) -> None:
+    """Started, failed, waiting, started again, completed: every count, time and error is in the ledger."""
+    (entry,) = entries(store, "A")
+    store.start(entry, 1)
+    assert store.state("A") == "in_progress"
+    store.fail(entry, 1, retry_in=5.0, crashed=True)
+    backlog = store.ledger.backlog(WALL + 2)
+    assert backlog.entries == (Entry(entry.ref_id, "A", attempts=1, crashes=1, retry_in=3.0),)
+    assert backlog.next_attempt == 2
+    assert totals(store) == Totals(total=1, waiting=1)
+    store.start(entry, 2, number=2)
+    store.succeed(entry, 2, store.stage(2, {"b.pdf": pdf("b"), "a.pdf": pdf("a")}))
+    with LedgerReader(store.run.ledger) as reader:
+        story = reader.story("A")
+        assert reader.story("B") is None
+    assert story is not None
+    row = story.reference
+    assert (row.state, row.attempts, row.worker, row.error_kind) == ("completed", 2, 1, None)
+    assert row.finished_at == utc(WALL)
+    assert [(a.number, a.outcome, a.kind) for a in story.attempts] == [(1, "failed", "timeout"), (2, "succeeded", None)]
+    assert story.attempts[1].steps[0].seconds == 0.5
+    assert [document.name for document in story.documents] == ["a.pdf", "b.pdf"]
+
+
+def test_an_uncounted_attempt_is_taken_back(store: Store) -> None:
+    """What was not the reference's fault costs it no attempt, and the try is in the history all the same."""
+    (entry,) = entries(store, "A")
+    store.start(entry, 1)
+    store.fail(entry, 1, counted=False)
+    assert store.ledger.backlog(WALL).entries == (Entry(entry.ref_id, "A", attempts=0),)
+    with LedgerReader(store.run.ledger) as reader:
+        assert [row.outcome for row in reader.story("A").attempts] == ["uncounted"]  # type: ignore[union-attr] # it is there
+
+
+def test_an_attempt_can_be_forgiven_afterwards(store: Store) -> None:
+    """An outage recognised late gives back the attempt, and reopens the reference that had failed by it."""
+    one, other = entries(store, "A", "B")
+    for attempt, (entry, retry_in) in enumerate([(one, 5.0), (other, None)], start=1):
+        store.start(entry, attempt)
+        store.fail(entry, attempt, retry_in=retry_in)
+    forgiven = [AttemptForgiven(1, one.ref_id, reopen=False), AttemptForgiven(2, other.ref_id, reopen=True)]
+    store.ledger.apply(forgiven, WALL)
+    assert totals(store) == Totals(total=2, pending=1, waiting=1)
+    assert [entry.attempts for entry in store.ledger.backlog(WALL).entries] == [0, 0]
+    with pytest.raises(LedgerConflict):
+        store.ledger.apply(forgiven[:1], WALL)
+
+
+def test_a_reference_is_given_up_and_reopened(store: Store) -> None:
+    """Given up without an attempt it has failed, with its reason; reopened it begins anew."""
+    (entry,) = entries(store, "A")
+    store.ledger.apply([ReferenceGivenUp(entry.ref_id, Kind.SUPERVISOR_LOST, "no attempt is left")], WALL)
+    with LedgerReader(store.run.ledger) as reader:
+        assert [row.error_message for row in reader.failures("supervisor_lost")] == ["no attempt is left"]
+        assert list(reader.failures("timeout")) == []
+    assert store.ledger.backlog(WALL).failed == 1
+    store.ledger.apply([ReferenceReopened(entry.ref_id), Incident("retried", "asked for", ref_id=entry.ref_id)], WALL)
+    assert store.ledger.backlog(WALL).entries == (entry,)
+    with LedgerReader(store.run.ledger) as reader:
+        assert [row.what for row in reader.incidents()] == ["retried"]
+        assert list(reader.incidents(after=1)) == []
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        AttemptStarted(2, 1, 2, slot=1, incarnation=1),
+        AttemptSucceeded(9, 1, (), ()),
+        AttemptSucceeded(1, 2, (), ()),
+        AttemptStarted(1, 2, 1, slot=1, incarnation=1),
+        AttemptStarted(2, 99, 1, slot=1, incarnation=1),
+        ReferenceReopened(1),
+        ReferenceGivenUp(1, Kind.TIMEOUT, ""),
+        AttemptForgiven(1, 1, reopen=False),
+    ],
+)
+def test_a_record_that_does_not_follow_refuses_its_whole_batch(store: Store, record: Record) -> None:
+    """A second live attempt, an answer of a dead one, a reopening of what goes on: nothing of the batch is written."""
+    first, _ = entries(store, "A", "B")
+    store.start(first, 1)
+    with pytest.raises(LedgerConflict):
+        store.ledger.apply([Incident("before", "in the same batch"), record], WALL)
+    with LedgerReader(store.run.ledger) as reader:
+        assert list(reader.incidents()) == []
+    assert totals(store) == Totals(total=2, pending=1, in_progress=1)
+    store.fail(first, 1)
+
+
+def test_the_attempt_of_a_lost_supervisor_stays_counted(store: Store) -> None:
+    """After a crash its reference is pending with the attempt counted, and the attempt has failed as lost."""
+    (entry,) = entries(store, "A")
+    store.start(entry, 7)
+    assert [(live.attempt, live.ref, live.folder) for live in store.ledger.live_attempts()] == [(7, "A", "A")]
+    backlog = store.ledger.backlog(WALL)
+    assert (backlog.entries, backlog.next_attempt) == ((Entry(entry.ref_id, "A", attempts=1),), 8)
+    with LedgerReader(store.run.ledger) as reader:
+        row = reader.attempt(7)
+    assert row is not None
+    assert (row.outcome, row.kind) == ("failed", "supervisor_lost")
+
+
+def test_every_start_of_a_supervisor_is_recorded(store: Store) -> None:
+    """An orderly end has its code and reason; a start that was never ended is told when the next one begins."""
+    store.ledger.begin_run(pid=11, workers=5, wall=WALL)
+    assert store.ledger.begin_run(pid=12, workers=3, wall=WALL) == 2
+    store.ledger.end_run(3, "interrupted", WALL + 60)
+    with LedgerReader(store.run.ledger) as reader:
+        lost, ended = reader.runs()
+    assert (lost.exit_code, lost.ended_at, lost.reason) == (
+        None,
+        None,
+        "the supervisor or the machine went down during the run",
+    )
+    assert (ended.exit_code, ended.workers, ended.reason, ended.ended_at) == (3, 3, "interrupted", utc(WALL + 60))
+    assert seconds(utc(WALL + 0.25)) == WALL + 0.25
+
+
+def test_anybody_may_read_while_the_run_writes(store: Store) -> None:
+    """A reader in the middle of its queries neither blocks a record nor sees half a batch."""
+    one, other = entries(store, "A", "B")
+    with LedgerReader(store.run.ledger) as reader:
+        with reader.snapshot():
+            assert reader.totals().pending == 2
+            store.start(one, 1)
+            store.start(other, 2)
+            assert reader.totals().pending == 2
+        assert reader.totals().in_progress == 2
+
+
+def test_several_threads_may_write(store: Store) -> None:
+    """Records and imports from different threads come one after the other, each whole."""
+    held = entries(store, *(f"A-{n}" for n in range(20)))
+    threads = [threading.Thread(target=store.start, args=(entry, entry.ref_id)) for entry in held]
+    threads.append(threading.Thread(target=entries, args=(store, *(f"B-{n}" for n in range(200)))))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert totals(store) == Totals(total=220, pending=200, in_progress=20)
+
+
+def test_a_batch_that_cannot_be_written_can_be_tried_again(store: Store) -> None:
+    """A full disk refuses the batch as a whole; when there is room, the same batch goes in."""
+    held = entries(store, *(f"A-{n}" for n in range(50)))
+    batch: list[Record] = [AttemptStarted(entry.ref_id, entry.ref_id, 1, slot=1, incarnation=1) for entry in held]
+    batch += [Incident("note", "x" * 4000)] * 100
+    connection = store.ledger._connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(LedgerUnwritableError, match="full") as caught:
+        store.ledger.apply(batch, WALL)
+    assert caught.value.exit_code == Exit.MACHINE
+    assert totals(store) == Totals(total=50, pending=50)
+    connection.execute("PRAGMA max_page_count = 1000000")
+    store.ledger.apply(batch, WALL)
+    assert totals(store) == Totals(total=50, in_progress=50)
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 5000)
+
+
+def cut_to_half_a_page(path: Path) -> None:
+    os.truncate(path, 2048)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def flip_header(path: Path) -> None:
+    overwrite(path, 3, b"\xff")
+
+
+def flip_page_size(path: Path) -> None:
+    overwrite(path, 16, b"\x00\x03")
+
+
+def flip_schema(path: Path) -> None:
+    overwrite(path, 100, b"\x00" * 400)
+
+
+def flip_inside(path: Path) -> None:
+    overwrite(path, 3 * 4096, os.urandom(4096))
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(os.urandom(50_000))
+
+
+def text(path: Path) -> None:
+    path.write_text("stock,price\n" * 5000)
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def overwrite(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [truncate, cut_to_half_a_page, empty, flip_header, flip_page_size, flip_schema, flip_inside, garbage, text, folder],
+)
+def test_a_damaged_ledger_is_told_and_not_touched(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    """Every kind of damage is refused in one sentence that names the file, which stays as it is byte by byte."""
+    store = Store(tmp_path / "run")
+    entries(store, *(f"A-{n}" for n in range(500)))
+    store.close()
+    path = store.run.ledger
+    damage(path)
+    before = path.read_bytes() if path.is_file() else b""
+    beside = sorted(found.name for found in store.run.path.iterdir())
+    with pytest.raises(LedgerDamagedError) as caught:
+        Ledger.open(path, site="lot")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == Exit.MACHINE
+    assert (path.read_bytes() if path.is_file() else b"") == before
+    assert sorted(found.name for found in store.run.path.iterdir()) == beside
+
+
+def test_a_ledger_that_is_not_this_runs_is_refused(tmp_path: Path) -> None:
+    """Another site's, a newer version's, another program's and a missing one: each has its own sentence."""
+    path = tmp_path / "ledger.db"
+    with pytest.raises(LedgerMissingError, match="there is no ledger"):
+        Ledger.open(path)
+    Ledger.create(path, site="/a/lot.py:Lot", site_name="lot", wall=WALL).close()
+    with pytest.raises(LedgerOfAnotherSiteError, match=r"run against lot \(/a/lot.py:Lot\), and this is yard"):
+        Ledger.open(path, site="/a/yard.py:Yard", site_name="yard")
+    Ledger.open(path, site="/moved/lot.py:Lot", site_name="lot").close()
+    Ledger.open(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE meta SET schema_version = 99")
+    with pytest.raises(LedgerTooNewError, match="newer version of nightfleet") as caught:
+        Ledger.open(path, site="demo")
+    assert caught.value.exit_code == Exit.USAGE
+    foreign = tmp_path / "photos.db"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE photo (id)")
+    for opening in (lambda: Ledger.open(foreign), lambda: LedgerReader(foreign)):
+        with pytest.raises(LedgerForeignError, match="something else"):
+            opening()
+
+
+def test_a_missing_write_ahead_log_loses_only_what_was_in_it(tmp_path: Path) -> None:
+    """The ledger of a killed supervisor opens with its log, and without it stands where it was before."""
+    store = Store(tmp_path / "run")
+    entries(store, "A")
+    store.close()
+    store = Store(tmp_path / "run")
+    store.start(store.ledger.backlog(WALL).entries[0], 1)
+    killed, robbed = tmp_path / "killed", tmp_path / "robbed"
+    for copy in (killed, robbed):
+        copy.mkdir()
+        for file in store.run.path.glob("ledger.db*"):
+            shutil.copy(file, copy / file.name)
+    store.close()
+    for file in robbed.glob("ledger.db-*"):
+        file.unlink()
+    with Ledger.open(killed / "ledger.db") as ledger:
+        assert ledger.backlog(WALL).entries[0].attempts == 1
+    with Ledger.open(robbed / "ledger.db") as ledger:
+        assert ledger.backlog(WALL).entries[0].attempts == 0
+
+
+def test_a_log_without_its_ledger_is_not_given_to_a_new_one(tmp_path: Path) -> None:
+    """Where a ledger was deleted but its log was not, nothing new is begun: the log may hold what matters."""
+    path = tmp_path / "ledger.db"
+    write_ahead_log(path).write_bytes(b"what was recorded last")
+    with pytest.raises(LedgerDamagedError, match="put the ledger back"):
+        Ledger.create(path, site="lot", wall=WALL)
+    assert not path.exists()
+
+
+def test_a_ledger_appears_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When its making is cut short there is no ledger, rather than an empty one; the next making is fine."""
+    path = tmp_path / "ledger.db"
+
+    def refuse(*_: object) -> None:
+        raise OSError("cut short")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        with pytest.raises(LedgerUnwritableError, match="cut short"):
+            Ledger.create(path, site="lot", wall=WALL)
+    assert not path.exists()
+    Ledger.create(path, site="lot", wall=WALL).close()
+
+
+def test_a_finished_run_can_be_read_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run directory on a read-only disk is still a report: reading it makes no file."""
+    store = Store(tmp_path / "run")
+    entries(store, "A")
+    store.close()
+    real = ledger_schema._connect
+
+    def connect(path: Path, mode: str) -> sqlite3.Connection:
+        # What SQLite says where it may not make the file that the readers of a live database share.
+        if "immutable" not in mode:
+            raise sqlite3.OperationalError("unable to open database file")
+        return real(path, mode)
+
+    monkeypatch.setattr(ledger_schema, "_connect", connect)
+    beside = sorted(store.run.path.iterdir())
+    with LedgerReader(store.run.ledger) as reader:
+        assert reader.totals().pending == 1
+    assert sorted(store.run.path.iterdir()) == beside
+    with pytest.raises(LedgerUnwritableError, match="cannot be written"):
+        Ledger.open(store.run.ledger)
