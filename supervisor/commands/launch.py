@@ -12,6 +12,7 @@ from supervisor.commands import options
 from supervisor.config import Resolved
 from supervisor.plan import Plan
 from supervisor.shell.run_directory import InUse, RunDirectory
+from supervisor.views.text import plural
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -80,5 +81,6 @@ def _references(path: Path, column: str | None) -> list[str]:
     source: BinaryIO | Path = sys.stdin.buffer if str(path) == "-" else path
     found = read_references(source, column=column)
     if found.duplicates:
-        options.say(f"{found.duplicates} references stand in {path} more than once; each is done once")
+        name = "standard input" if str(path) == "-" else path
+        options.say(f"{plural(found.duplicates, 'line')} of {name} repeat a reference; each reference is done once")
     return found.names

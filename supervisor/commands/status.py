@@ -1,5 +1,6 @@
 """``run.py status``: what a run is doing now, or how it ended."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -59,8 +60,8 @@ def command(run_dir: Path, as_json: bool, watch: bool) -> None:  # noqa: FBT001 
         content = {"running": answer.running, **msgspec.to_builtins(answer.snapshot)}
         click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2))
     else:
-        console = Console()
-        console.print(_picture(answer, 1000), width=console.width if console.is_terminal else _WIDTH)
+        console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
+        console.print(_picture(answer, 1000))
 
 
 def _ask(directory: RunDirectory) -> _Answer:
