@@ -62,9 +62,10 @@ class Family:
         self._sessions |= {process.session for process in living if process.pid in marked} - {own}
         return [process for process in living if process.pid in marked or process.session in self._sessions]
 
-    def workers(self) -> list[linux.Stat]:
-        """Return the members of the workers' trees: neither the supervisor nor what helps it."""
-        return [process for process in self.members() if role(process) in {"child", "driver", "browser", "helper"}]
+    def workers(self, supervisor: int) -> list[linux.Stat]:
+        """Return the members of the workers' trees: neither the supervisor, a session's leader, nor what helps it."""
+        members = [process for process in self.members() if process.session != supervisor]
+        return [process for process in members if role(process) in {"child", "driver", "browser", "helper"}]
 
     def kill(self) -> None:
         """Kill all that lives."""
@@ -190,18 +191,18 @@ class Rehearsal:
                 with contextlib.suppress(subprocess.TimeoutExpired):  # it still runs: the next blow
                     return process.wait(_BLOW_SECONDS)
                 self._measure(process.pid)
-                self._blow()
+                self._blow(process.pid)
             process.kill()
         self._blows["supervisor killed"] += 1
         return None
 
-    def _blow(self) -> None:
+    def _blow(self, supervisor: int) -> None:
         for member, left in list(self._frozen.items()):
             self._frozen[member] = left - 1
             if left <= 1:
                 del self._frozen[member]
                 linux.send_signal(*member, signal.SIGCONT)
-        targets = sorted(self.family.workers())
+        targets = sorted(self.family.workers(supervisor))
         if not targets:
             return
         # By role first, or nearly every blow would fall on one of the browsers' many helpers.

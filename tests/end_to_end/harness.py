@@ -1,0 +1,234 @@
+"""A night under test: the demo website, a supervisor as a process of its own, and what is in the run directory."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from supervisor import demo_site
+from supervisor.rehearsal import Family, Tracked, Tracking, read_tracking, role
+from supervisor.shell import linux
+from supervisor.views.status import Snapshot, read_status
+
+ROOT = Path(__file__).resolve().parents[2]
+MARK = "END_TO_END_MARK"
+QUICK = {
+    "workers": "2",
+    "task-timeout": "10",
+    "stuck-threshold": "20",
+    "worker-delay": "0",
+    "retry-delay": "0.2",
+    "heartbeat-timeout": "6",
+    "breaker-pause": "1",
+    "restart-delay-limit": "1",
+    "disk-reserve": "0",
+}
+"""Options with which a night takes seconds."""
+LONGEST = 120.0
+"""Seconds that a test waits for anything: so much that only a mistake takes longer, on a busy machine too."""
+
+T = TypeVar("T")
+
+
+def until(question: Callable[[], T], what: str, limit: float = LONGEST) -> T:
+    """Ask again and again until the answer is not false, and return it."""
+    end = time.monotonic() + limit
+    while not (answer := question()):
+        assert time.monotonic() < end, f"after {limit:.0f} s still waiting until {what}"
+        time.sleep(0.03)  # the writers are other processes, which notify nobody
+    return answer
+
+
+class Site:
+    """The demo website with its control endpoints, as a process of its own."""
+
+    def __init__(self, vehicles: int, faults: str = "none") -> None:
+        command = [sys.executable, "-m", "worker.sites.demo", "--port", "0", "--control", "--until-stdin-closes"]
+        command += ["--vehicles", str(vehicles), "--faults", faults]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        assert self._process.stdout is not None
+        assert select.select([self._process.stdout], [], [], LONGEST)[0], "the website does not start"
+        self.url: str = json.loads(self._process.stdout.readline())["url"]
+        self.truth = demo_site.Website(self.url, demo_site.Wishes(), {}).truth()
+
+    def order(self, order: str) -> None:
+        """Order a trouble, or the end of it."""
+        request = urllib.request.Request(f"{self.url}/control/{order}", method="POST")  # noqa: S310 - our own loopback
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+            assert answer.status == 200
+
+    def log(self) -> dict[str, Any]:
+        """Return what the website has seen."""
+        with urllib.request.urlopen(f"{self.url}/log.json", timeout=30) as answer:  # noqa: S310 - as above
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()
+
+
+class Night:
+    """A run directory, and the command that works in it."""
+
+    def __init__(self, folder: Path, url: str, site: str = "demo", **options: str | int | float) -> None:
+        self.folder = folder
+        self.site = site
+        chosen = QUICK | {name.replace("_", "-"): str(value) for name, value in options.items()}
+        self._options = [word for name, value in chosen.items() for word in (f"--{name}", value)]
+        self._token = uuid.uuid4().hex
+        self.family = Family(self._token, MARK)
+        self.environ = {**os.environ, demo_site.URL_VARIABLE: url, MARK: self._token}
+        self.said = ""
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, *more: str) -> None:
+        """Start the supervisor, or start it again."""
+        self.family.members()
+        command = [sys.executable, str(ROOT / "run.py"), "start", self.site, "--run-dir", str(self.folder)]
+        with self.folder.with_name(f"{self.folder.name}.out").open("a") as out:
+            self.process = subprocess.Popen(
+                [*command, "--show", "quiet", *self._options, *more],
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                text=True,
+                start_new_session=True,
+            )
+
+    def end(self, limit: float = LONGEST) -> int:
+        """Wait for the supervisor's end; return its exit code."""
+        assert self.process is not None
+        try:
+            return self.process.wait(limit)
+        finally:
+            self.said = self.folder.with_name(f"{self.folder.name}.out").read_text()
+
+    def run(self, *more: str) -> int:
+        """Start the supervisor, wait for its end, return its exit code."""
+        self.start(*more)
+        return self.end()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the supervisor."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    @property
+    def status(self) -> Snapshot | None:
+        """What status.json of the present supervisor says; None before it wrote one."""
+        found = read_status(self.folder / "status.json")
+        return found if found and self.process and found.run.pid == self.process.pid else None
+
+    def wait_for_completed(self, least: int = 1) -> None:
+        """Wait until so many references are completed."""
+        until(lambda: self.status and self.status.totals.completed >= least, f"{least} are completed")
+
+    def wait_for_log(self, text: str, times: int = 1) -> None:
+        """Wait until the supervisor's log says something so many times."""
+        until(lambda: self.log.count(text) >= times, f"the log says {text!r} {times} times")
+
+    @property
+    def log(self) -> str:
+        """The supervisor's log so far."""
+        path = self.folder / "logs" / "supervisor.log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    @property
+    def tracking(self) -> Tracking:
+        """tracking.json."""
+        return read_tracking(self.folder / "tracking.json")
+
+    def find(self, what: str) -> list[linux.Stat]:
+        """Return the processes of one role: ``child``, ``driver``, ``browser``, ``renderer``, ``network``."""
+        if what in {"renderer", "network"}:
+            word = "--type=renderer" if what == "renderer" else "network.mojom.NetworkService"
+            return [p for p in self.family.members() if any(word in arg for arg in linux.command_line(p.pid))]
+        return [process for process in self.family.members() if role(process) == what]
+
+    def strike(self, what: str, number: signal.Signals) -> linux.Stat:
+        """Send a signal to the first process of a role, as soon as there is one; return it."""
+        victim = until(lambda: self.find(what), f"there is a {what}")[0]
+        assert linux.send_signal(victim.pid, victim.start_time, number)
+        return victim
+
+    def check(self, truth: demo_site.Truth, failed: dict[str, str] | None = None) -> dict[str, Tracked]:
+        """Assert that the run directory is what it must be after a finished run; return tracking.json by reference.
+
+        Args:
+            truth: the website's.
+            failed: references that have failed for good, with the kind of their last failure.
+        """
+        failed = failed or {}
+        tracking = self.tracking
+        assert Counter(entry.ref for entry in tracking.references) == Counter(dict.fromkeys(truth.references, 1))
+        states = Counter(entry.state for entry in tracking.references)
+        assert states == Counter(completed=len(truth.references) - len(failed), failed=len(failed)), self.log
+        totals = dict(tracking.totals)
+        assert totals.pop("total") == sum(totals.values()) == len(truth.references)
+        for entry in tracking.references:
+            if entry.ref in failed:
+                assert entry.error is not None
+                assert (entry.ref, entry.error.kind) == (entry.ref, failed[entry.ref])
+                continue
+            expected = {document.name: document.sha256 for document in truth.references[entry.ref].documents}
+            assert demo_site.hashes(self.folder / "documents" / entry.folder) == expected
+            assert {document.name: document.sha256 for document in entry.documents} == expected
+        self.check_nothing_left()
+        return {entry.ref: entry for entry in tracking.references}
+
+    def check_nothing_left(self, limit: float = 10.0) -> None:
+        """Assert that no process, temporary folder or staged file of the run is there any more."""
+        until(lambda: not self.family.members(), "no process of the run is left", limit)
+        run_id = self.tracking.run.run_id
+        assert run_id
+        assert not (Path(tempfile.gettempdir()) / f"nightfleet-{run_id}").exists()
+        assert not list((self.folder / ".nightfleet" / "staging").iterdir())
+
+    def close(self) -> None:
+        """End everything, whatever happened."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.family.kill()
+
+
+@contextlib.contextmanager
+def website(vehicles: int, faults: str = "none") -> Iterator[Site]:
+    """Run the demo website until the block ends."""
+    site = Site(vehicles, faults)
+    try:
+        yield site
+    finally:
+        site.close()
+
+
+@contextlib.contextmanager
+def night(folder: Path, url: str, site: str = "demo", **options: str | int | float) -> Iterator[Night]:
+    """Make a night that is over, with all its processes, when the block ends."""
+    one = Night(folder, url, site, **options)
+    try:
+        yield one
+    finally:
+        one.close()
