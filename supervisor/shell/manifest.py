@@ -9,7 +9,6 @@ import os
 import re
 import stat
 from collections.abc import Iterable
-from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -105,22 +104,24 @@ def examine(folder: int, document: Document | Listed, *, flush: bool = False) ->
         return "is missing"
     except OSError:
         return "is no ordinary file"
-    with FileIO(descriptor, "rb") as file:
+    try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             return "is no ordinary file"
         if facts.st_size != document.bytes:
             return f"has {facts.st_size} bytes in place of {document.bytes}"
-        wrong = _compare(file, document)
+        wrong = _compare(descriptor, document)
         if flush and not wrong:
             os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     return wrong
 
 
-def _compare(file: FileIO, document: Document | Listed) -> str:
+def _compare(descriptor: int, document: Document | Listed) -> str:
     digest, head, size = hashlib.sha256(), b"", 0
     # One byte more than promised is read at most, however fast the file may grow.
-    while size <= document.bytes and (chunk := file.read(min(_CHUNK, document.bytes + 1 - size))):
+    while size <= document.bytes and (chunk := os.read(descriptor, min(_CHUNK, document.bytes + 1 - size))):
         head = head or chunk[:_PDF_WINDOW]
         digest.update(chunk)
         size += len(chunk)
@@ -144,14 +145,17 @@ def read_manifest(folder: Path) -> Manifest | None:
         if (folder / MANIFEST).is_symlink():
             return None
         raise
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MANIFEST_LIMIT:
             return None
-        try:
-            return msgspec.json.decode(file.read(_MANIFEST_LIMIT), type=Manifest)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
+        content = b"".join(iter(lambda: os.read(descriptor, _CHUNK), b""))
+    finally:
+        os.close(descriptor)
+    try:
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def unlisted(folder: int, names: Iterable[str]) -> list[str]:
