@@ -91,7 +91,7 @@ class Site:
 class Night:
     """A run directory, and the command that works in it."""
 
-    def __init__(self, folder: Path, url: str, site: str = "demo", **options: str | int | float) -> None:
+    def __init__(self, folder: Path, url: str, site: str = "demo", **options: str | float) -> None:
         self.folder = folder
         self.site = site
         chosen = QUICK | {name.replace("_", "-"): str(value) for name, value in options.items()}
@@ -100,12 +100,15 @@ class Night:
         self.family = Family(self._token, MARK)
         self.environ = {**os.environ, demo_site.URL_VARIABLE: url, MARK: self._token}
         self.said = ""
+        self.limit_descriptors = 0
+        """Of open files for the supervisor and all it starts; 0 for as many as we have."""
         self.process: subprocess.Popen[str] | None = None
 
     def start(self, *more: str) -> None:
         """Start the supervisor, or start it again."""
         self.family.members()
-        command = [sys.executable, str(ROOT / "run.py"), "start", self.site, "--run-dir", str(self.folder)]
+        command = ["prlimit", f"--nofile={self.limit_descriptors}"] if self.limit_descriptors else []
+        command += [sys.executable, str(ROOT / "run.py"), "start", self.site, "--run-dir", str(self.folder)]
         with self.folder.with_name(f"{self.folder.name}.out").open("a") as out:
             self.process = subprocess.Popen(
                 [*command, "--show", "quiet", *self._options, *more],
@@ -130,7 +133,7 @@ class Night:
         self.start(*more)
         return self.end()
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send a signal to the supervisor."""
         assert self.process is not None
         self.process.send_signal(number)
@@ -198,9 +201,13 @@ class Night:
         self.check_nothing_left()
         return {entry.ref: entry for entry in tracking.references}
 
+    def check_no_process(self, limit: float) -> None:
+        """Assert that no process of the run lives after so many seconds."""
+        until(lambda: not self.family.members(), "no process of the run is left", limit)
+
     def check_nothing_left(self, limit: float = 10.0) -> None:
         """Assert that no process, temporary folder or staged file of the run is there any more."""
-        until(lambda: not self.family.members(), "no process of the run is left", limit)
+        self.check_no_process(limit)
         run_id = self.tracking.run.run_id
         assert run_id
         assert not (Path(tempfile.gettempdir()) / f"nightfleet-{run_id}").exists()
@@ -225,7 +232,7 @@ def website(vehicles: int, faults: str = "none") -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def night(folder: Path, url: str, site: str = "demo", **options: str | int | float) -> Iterator[Night]:
+def night(folder: Path, url: str, site: str = "demo", **options: str | float) -> Iterator[Night]:
     """Make a night that is over, with all its processes, when the block ends."""
     one = Night(folder, url, site, **options)
     try:

@@ -91,7 +91,7 @@ def test_a_killed_supervisor_goes_on_where_it_was(begin: Begin, open_site: OpenS
     run.start()
     run.wait_for_completed(3)
     run.family.members()
-    run.signal(signal.SIGKILL)
+    run.send(signal.SIGKILL)
     run.end()
     until(lambda: not run.family.members(), "nothing of the killed supervisor is left", 10)
     assert run.run() == 0, run.said
@@ -106,7 +106,7 @@ def test_an_interrupted_night_finishes_what_is_in_flight_and_goes_on_later(begin
     run = begin(site.url)
     run.start()
     run.wait_for_completed(2)
-    run.signal(signal.SIGINT)
+    run.send(signal.SIGINT)
     assert run.end() == 3, run.said
     run.check_nothing_left()
     assert run.tracking.totals["completed"] < 16

@@ -101,9 +101,9 @@ def test_the_second_interrupt_ends_at_once_and_counts_nothing(begin: Begin, open
     run.start()
     run.wait_for_log("the inventory has")
     run.find("child")
-    run.signal(signal.SIGTERM)
+    run.send(signal.SIGTERM)
     run.wait_for_log("SIGTERM")
-    run.signal(signal.SIGTERM)
+    run.send(signal.SIGTERM)
     assert run.end(60) == 3, run.said
     assert {entry.attempts for entry in run.tracking.references} <= {0}
     run.check_nothing_left()

@@ -1,0 +1,118 @@
+"""What a website does wrong, one trouble at a time: what is charged to whom, and what the night comes to."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.end_to_end.harness import Night, Site, until
+
+Begin = Callable[..., Night]
+OpenSite = Callable[..., Site]
+
+
+def test_what_strikes_once_costs_its_reference_one_attempt(begin: Begin, open_site: OpenSite) -> None:
+    """Broken, stalled and refused documents, crashes and endless scripts: each is noticed and mended by a retry."""
+    faults = "truncated,truncated-no-length,html-as-pdf,zero-bytes,attachment-500,server-error-once,renderer-crash"
+    site = open_site(14, faults)
+    run = begin(site.url, task_timeout=8)
+    assert run.run() == 0, run.said + run.log
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1, 2}
+    assert run.status is not None
+    failures = run.status.metrics.failures
+    assert failures.get("document_invalid", 0) >= 3, failures
+    assert failures.get("server_error", 0) >= 1, failures
+
+
+def test_what_is_harmless_costs_nothing(begin: Begin, open_site: OpenSite) -> None:
+    """Alert boxes, windows of their own, pages that send the browser on and slow ones: one attempt each."""
+    site = open_site(12, "alert=0.2,target-blank=0.2,meta-refresh=0.3,slow=0.1")
+    run = begin(site.url)
+    assert run.run() == 0, run.said + run.log
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "attempts"),
+    [("gone", "not_found", 1), ("always-500", "server_error", 3), ("always-truncated", "document_invalid", 3)],
+)
+@pytest.mark.long
+def test_what_is_broken_for_good_has_failed_with_its_cause(
+    fault: str, kind: str, attempts: int, begin: Begin, open_site: OpenSite
+) -> None:
+    """tracking.json names the kind; the number of attempts is what that kind deserves."""
+    site = open_site(6, fault)
+    bad = {ref for ref, vehicle in site.truth.references.items() if vehicle.permanent}
+    run = begin(site.url)
+    assert run.run() == 1, run.said + run.log
+    entries = run.check(site.truth, dict.fromkeys(bad, kind))
+    assert {entries[ref].attempts for ref in bad} == {attempts}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", ["stalled-download", "endless-script"])
+def test_what_never_ends_is_ended(fault: str, begin: Begin, open_site: OpenSite) -> None:
+    """Its deadline ends it, its reference gets another attempt."""
+    site = open_site(6, fault)
+    run = begin(site.url, task_timeout=5)
+    assert run.run() == 0, run.said + run.log
+    assert max(entry.attempts for entry in run.check(site.truth).values()) == 2
+
+
+def test_a_session_that_expires_is_renewed_once_and_blames_nobody(begin: Begin, open_site: OpenSite) -> None:
+    """One worker logs in again, and the references that met the login page go back uncounted."""
+    site = open_site(16)
+    run = begin(site.url)
+    run.start()
+    run.wait_for_completed(2)
+    site.order("expire-sessions")
+    assert run.end() == 0, run.said + run.log
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1}
+    assert site.log()["logins"] == 2
+
+
+def test_a_site_that_asks_for_patience_gets_it(begin: Begin, open_site: OpenSite) -> None:
+    """429 with Retry-After pauses everybody for that long; no attempt is charged."""
+    site = open_site(12)
+    run = begin(site.url)
+    run.start()
+    run.wait_for_completed(2)
+    site.order("rate-limit?seconds=4")
+    assert run.end() == 0, run.said + run.log
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1}
+    assert run.status is not None
+    assert 1 <= run.status.metrics.failures["rate_limited"] <= 4, "it was asked again and again meanwhile"
+
+
+@pytest.mark.parametrize("mode", ["503", pytest.param("close", marks=pytest.mark.long)])
+def test_an_outage_charges_no_attempt(mode: str, begin: Begin, open_site: OpenSite) -> None:
+    """The site is down for everybody: the breaker opens, a probe finds it up again, one attempt each."""
+    site = open_site(16)
+    run = begin(site.url, workers=3)
+    run.start()
+    run.wait_for_completed(2)
+    site.order(f"down?mode={mode}")
+    until(lambda: run.status and run.status.site.state not in {"up", "unknown"}, "the breaker opens")
+    site.order("up")
+    assert run.end() == 0, run.said + run.log
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1}
+
+
+@pytest.mark.long
+def test_a_stop_in_the_middle_of_a_download_leaves_nothing_half(begin: Begin, open_site: OpenSite) -> None:
+    """SIGTERM while a download stalls: no half of a document is published, the night completes later."""
+    site = open_site(4, "stalled-download=1")
+    run = begin(site.url, task_timeout=6)
+    run.start()
+    run.wait_for_log("the inventory has")
+    until(lambda: site.log()["vehicles"], "a vehicle is open")
+    run.send(signal.SIGTERM)
+    assert run.end() == 3, run.said
+    run.check_nothing_left()
+    assert run.run() == 0, run.said + run.log
+    run.check(site.truth)
