@@ -59,7 +59,7 @@ _CHAOS_SECONDS = (300.0, 5.0)
     "--chaos",
     is_flag=True,
     help="Kill and freeze random processes every second, and the supervisor itself every 20 seconds; then "
-    "--max-retries is 20, --heartbeat-timeout 5, and delays are short.",
+    "--max-retries is 20, --heartbeat-timeout 5, and delays are short.  [default: off]",
 )
 @click.option("--chaos-seed", metavar="N", type=int, default=1, show_default=True, help="Other blows for another seed.")
 @click.option(
