@@ -73,11 +73,10 @@ class _Inspection:
         self.documents += len(listed)
         self.bytes += sum(document.bytes for document in listed)
         found = condition(folder, listed)
-        if found.missing:
-            yield Finding(Trouble.MISSING, reference.ref, str(folder), "its documents are gone")
-            return
-        if found.wrong:
-            yield Finding(Trouble.ALTERED, reference.ref, str(folder), ", ".join(found.wrong))
+        if found.missing or found.wrong:
+            kind = Trouble.MISSING if found.missing else Trouble.ALTERED
+            yield Finding(kind, reference.ref, str(folder), ", ".join(found.wrong) or "its documents are gone")
+            return  # it will be fetched again as a whole, so what else is wrong there does not matter
         for name in found.extra:
             yield Finding(Trouble.EXTRA, reference.ref, str(folder / name), f"{name} does not belong there")
         manifest = read_manifest(folder)
@@ -145,7 +144,7 @@ def _repair(run: RunDirectory, ledger: Ledger, reader: LedgerReader, finding: Fi
         case Trouble.MISSING | Trouble.ALTERED if reference and completed:
             reopen(run, ledger, reference, finding.sentence, wall)
             return f"{finding.ref} is pending again: {finding.sentence}"
-        case Trouble.EXTRA if os.path.lexists(path):
+        case Trouble.EXTRA if os.path.lexists(path) and not (completed and path.parent == run.documents):
             return f"{path} was moved to {run.set_aside(path, stamp(wall))}"
         case Trouble.MANIFEST if reference and completed:
             documents = tuple(listed_as(row) for row in reader.documents(reference.id))

@@ -1,0 +1,218 @@
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from supervisor.core.records import Entry
+from supervisor.shell.ledger_schema import LedgerDamagedError, LedgerMissingError
+from supervisor.shell.reconcile import Trouble
+from supervisor.shell.run_directory import InUse, RunDirectory, RunDirectoryError
+from supervisor.shell.verify import repair, verify
+from supervisor.views.tracking import write_tracking
+from tests.shell.stores import WALL, Store, pdf
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "run")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def folder(store: Store) -> Path:
+    """Reference A is completed with two documents, B with none, C has failed, D is pending."""
+    first, second, third, _ = store.ledger.import_references("ABCD").entries
+    folder = store.complete(first, 1, {"a.pdf": pdf("a"), "b.pdf": pdf("b")})
+    store.complete(second, 2, {})
+    store.start(third, 3)
+    store.fail(third, 3, retry_in=None)
+    store.discard(third, 3)
+    write_tracking(store.run.path)
+    return folder
+
+
+def flip(folder: Path) -> None:
+    content = (folder / "a.pdf").read_bytes()
+    (folder / "a.pdf").write_bytes(content[:-3] + b"\0" + content[-2:])
+
+
+def cut(folder: Path) -> None:
+    (folder / "a.pdf").write_bytes(b"%PDF-1.7")
+
+
+def delete_one(folder: Path) -> None:
+    (folder / "b.pdf").unlink()
+
+
+def link(folder: Path) -> None:
+    (folder / "a.pdf").rename(folder.parents[1] / "a.pdf")
+    (folder / "a.pdf").symlink_to(folder.parents[1] / "a.pdf")
+
+
+def delete_all(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def replace_by_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.touch()
+
+
+def add_a_file(folder: Path) -> None:
+    (folder / "c.pdf").write_bytes(pdf("c"))
+
+
+def add_a_folder(folder: Path) -> None:
+    (folder.parent / "Z" / "deep").mkdir(parents=True)
+
+
+def add_to_a_pending_one(folder: Path) -> None:
+    shutil.copytree(folder, folder.parent / "D")
+
+
+def drop_the_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def alter_the_manifest(folder: Path) -> None:
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("a.pdf", "x.pdf"))
+
+
+def leave_staging(folder: Path) -> None:
+    (folder.parents[1] / ".nightfleet/staging/3").mkdir()
+
+
+def alter_tracking(folder: Path) -> None:
+    tracking = folder.parents[1] / "tracking.json"
+    tracking.write_text(tracking.read_text().replace('"state":"failed"', '"state":"completed"'))
+
+
+def cut_tracking(folder: Path) -> None:
+    tracking = folder.parents[1] / "tracking.json"
+    tracking.write_bytes(tracking.read_bytes()[:-4])
+
+
+def drop_tracking(folder: Path) -> None:
+    (folder.parents[1] / "tracking.json").unlink()
+
+
+DAMAGE: list[tuple[Callable[[Path], None], Trouble, str, str]] = [
+    (flip, Trouble.ALTERED, "A", "a.pdf has another sha256 than was reported"),
+    (cut, Trouble.ALTERED, "A", "a.pdf has 8 bytes in place of"),
+    (delete_one, Trouble.ALTERED, "A", "b.pdf is missing"),
+    (link, Trouble.ALTERED, "A", "a.pdf is no ordinary file"),
+    (delete_all, Trouble.MISSING, "A", "its documents are gone"),
+    (replace_by_a_file, Trouble.ALTERED, "A", "the folder is a file or a link"),
+    (add_a_file, Trouble.EXTRA, "A", "c.pdf does not belong there"),
+    (add_a_folder, Trouble.EXTRA, "", "Z belongs to no reference"),
+    (add_to_a_pending_one, Trouble.EXTRA, "D", "by the ledger the reference is pending"),
+    (drop_the_manifest, Trouble.MANIFEST, "A", "its manifest cannot be read"),
+    (alter_the_manifest, Trouble.MANIFEST, "A", "its manifest lists something else"),
+    (leave_staging, Trouble.STAGING, "", "left behind by a run that was cut off"),
+    (alter_tracking, Trouble.TRACKING, "", "tracking.json is not what the ledger says: line 6 is"),
+    (cut_tracking, Trouble.TRACKING, "", "tracking.json is not what the ledger says"),
+    (drop_tracking, Trouble.TRACKING, "", "tracking.json is missing"),
+]
+
+
+def test_a_sound_run_directory_is_found_sound(store: Store, folder: Path) -> None:
+    """Everything was looked at, and there is nothing to say."""
+    found = verify(store.run)
+    size = sum(path.stat().st_size for path in folder.glob("*.pdf"))
+    assert (found.findings, found.references, found.documents, found.bytes, found.active) == ((), 2, 2, size, False)
+
+
+@pytest.mark.parametrize("case", DAMAGE, ids=[row[0].__name__ for row in DAMAGE])
+def test_every_damage_is_found_named_and_repaired(
+    store: Store, folder: Path, case: tuple[Callable[[Path], None], Trouble, str, str]
+) -> None:
+    """Each altered, missing and extra thing is one finding; repaired, the directory is sound, nothing is deleted."""
+    damage, kind, ref, sentence = case
+    damage(folder)
+    (finding,) = verify(store.run).findings
+    assert (finding.kind, finding.ref) == (kind, ref)
+    assert sentence in finding.sentence
+    store.close()
+    assert repair(store.run, (finding,), WALL) != []
+    assert verify(store.run).findings == ()
+    again = Store(store.run.path)
+    reopened = kind in {Trouble.ALTERED, Trouble.MISSING}
+    assert again.state("A") == ("pending" if reopened else "completed")
+    again.close()
+    kept = [path for path in store.run.quarantine.rglob("*") if path.is_file()]
+    assert bool(kept) == (kind in {Trouble.EXTRA, Trouble.ALTERED} and damage is not add_a_folder)
+
+
+def test_a_reference_that_was_repaired_is_done_again(store: Store, folder: Path) -> None:
+    """After the repair the reference is handed out like a new one, and the former, altered copy is kept."""
+    flip(folder)
+    found = verify(store.run)
+    store.close()
+    repair(store.run, found.findings, WALL)
+    again = Store(store.run.path)
+    entries = {entry.ref: entry for entry in again.ledger.backlog(WALL).entries}
+    assert entries["A"].attempts == 0
+    again.complete(entries["A"], 9, {"a.pdf": pdf("a"), "b.pdf": pdf("b")})
+    write_tracking(again.run.path)
+    assert verify(again.run).findings == ()
+    again.close()
+
+
+def test_during_a_run_only_what_is_completed_is_checked(store: Store, folder: Path) -> None:
+    """Documents that are being published and staging in use are nobody's fault; a repair waits for the end."""
+    flip(folder)
+    add_a_folder(folder)
+    leave_staging(folder)
+    drop_tracking(folder)
+    with store.run.lock():
+        found = verify(store.run)
+        assert found.active
+        assert [finding.kind for finding in found.findings] == [Trouble.ALTERED]
+        with pytest.raises(InUse):
+            repair(store.run, found.findings, WALL)
+
+
+def test_the_ledgers_own_contradictions_are_found(store: Store, folder: Path) -> None:
+    """Rows without a reference and totals that do not add up are told, though no repair can know the truth."""
+    connection = store.ledger._connection
+    connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute("UPDATE total SET count = count + 1 WHERE state = 'failed'")
+    connection.execute("INSERT INTO document VALUES (99, 'x.pdf', 1, '', 1, '', NULL)")
+    store.close()
+    write_tracking(store.run.path)
+    found = verify(store.run)
+    assert [finding.kind for finding in found.findings] == [Trouble.LEDGER] * 2
+    sentences = " ".join(finding.sentence for finding in found.findings)
+    assert "names a reference that is not there" in sentences
+    assert "its totals are not the sums" in sentences
+    assert all("not repaired" in text for text in repair(store.run, found.findings, WALL))
+
+
+def test_a_directory_that_cannot_be_verified_is_told(store: Store, folder: Path, tmp_path: Path) -> None:
+    """No run directory, a ledger that is gone, a damaged one: one sentence each."""
+    with pytest.raises(RunDirectoryError):
+        verify(RunDirectory(tmp_path / "nothing"))
+    store.close()
+    store.run.ledger.write_bytes(store.run.ledger.read_bytes()[:5000])
+    with pytest.raises(LedgerDamagedError):
+        verify(store.run)
+    store.run.ledger.unlink()
+    with pytest.raises(LedgerMissingError):
+        verify(store.run)
+
+
+def test_a_lost_attempt_with_documents_in_place_is_adopted_by_the_repair(store: Store, folder: Path) -> None:
+    """What the next start would do, the repair does."""
+    entry = Entry(4, "D")
+    store.start(entry, 4)
+    store.publish(entry, 4, store.stage(4, {"d.pdf": pdf("d")}))
+    write_tracking(store.run.path)
+    found = verify(store.run)
+    assert [finding.kind for finding in found.findings] == [Trouble.EXTRA]
+    store.close()
+    assert "counts as succeeded" in repair(store.run, found.findings, WALL)[0]
+    assert verify(store.run).findings == ()
+    assert (store.run.documents / "D/d.pdf").exists()
