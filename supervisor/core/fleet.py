@@ -31,6 +31,9 @@ class SlotState(Enum):
     KILLING = "killing"
     RETIRED = "retired"
 
+    __hash__ = object.__hash__
+    # Members are singletons. Enum's own hash is computed from the name, in Python, several times for every event.
+
 
 _S = SlotState
 
@@ -143,10 +146,11 @@ class Slot:
 
     def next_deadline(self, heartbeat_timeout: float) -> float | None:
         """When `overdue` can first say something."""
-        heard = self.last_heard + heartbeat_timeout if self.state in HEARD else None
-        if self.deadline is None or heard is None:
-            return heard if self.deadline is None else self.deadline
-        return min(heard, self.deadline)
+        deadline = self.deadline
+        if self.state not in HEARD:
+            return deadline
+        heard = self.last_heard + heartbeat_timeout
+        return heard if deadline is None or heard < deadline else deadline
 
     def postpone(self, seconds: float) -> None:
         """Time passed in which nobody could act: nothing of it is held against the child."""

@@ -63,20 +63,23 @@ class Machine:
     def next_deadline(self) -> float:
         """When `TimePassed` must come at the latest; never more than the watchdog interval ahead."""
         run = self.run
-        deadlines = [run.statistics_at]
+        if run.stage is Stage.FINISHED:
+            return run.now + run.policy.watchdog_interval  # nothing is due; the last records may still be on their way
+        now, first, heartbeat_timeout = run.now, run.statistics_at, run.policy.heartbeat_timeout
         working = run.stage is Stage.RUNNING
         for slot in run.slots.values():
-            due = slot.next_deadline(run.policy.heartbeat_timeout)
-            if due is not None:
-                deadlines.append(due)
-            if working and slot.state is SlotState.VACANT and slot.not_before > run.now:
-                deadlines.append(slot.not_before)
-            if working and slot.state is SlotState.IDLE and slot.rest_until > run.now:
-                deadlines.append(slot.rest_until)
+            due = slot.next_deadline(heartbeat_timeout)
+            if due is not None and due < first:
+                first = due
+            if working and slot.state is SlotState.VACANT and now < slot.not_before < first:
+                first = slot.not_before
+            if working and slot.state is SlotState.IDLE and now < slot.rest_until < first:
+                first = slot.rest_until
         if working:
-            ahead = (run.queue.next_due(), run.breaker.next_deadline(), run.session.not_before)
-            deadlines.extend(due for due in ahead if due is not None and due > run.now)
-        return min(deadlines)
+            for due in (run.queue.next_due(), run.breaker.next_deadline(), run.session.not_before):
+                if due is not None and now < due < first:
+                    first = due
+        return first
 
     def check_invariants(self) -> None:
         """Check what must hold after every event, in time linear in the slots.

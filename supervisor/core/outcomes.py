@@ -129,8 +129,9 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
         case _ if rule.alike is not None:
             fresh = reference.suspected in {-1, run.breaker.answers}
             reference.suspected = run.breaker.answers
+            charged = rule.counted or reference.free >= run.policy.free_returns
             excused = _suspect_site(
-                run, Suspect(run.now, rule.alike, attempt.slot, attempt.attempt, reference, rule.counted, fresh)
+                run, Suspect(run.now, rule.alike, attempt.slot, attempt.attempt, reference, charged, fresh)
             )
         case _ if rule.answers:
             site_answered(run)

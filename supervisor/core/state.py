@@ -101,7 +101,7 @@ class RunState:
 
     def live_slots(self) -> int:
         """How many slots have a child that nobody has decided to kill."""
-        return sum(slot.state in ALIVE for slot in self.slots.values())
+        return len([slot for slot in self.slots.values() if slot.state in ALIVE])
 
     def pause(self, cause: str, reason: str) -> None:
         """Hand nothing out until every cause of a pause is over."""
@@ -139,22 +139,27 @@ class RunState:
         self.queue.check()
         if len(self.attempts) != self.queue.in_progress:
             raise AssertionError(f"{len(self.attempts)} live attempts, {self.queue.in_progress} references in progress")
-        held = {slot.attempt: slot for slot in self.slots.values() if slot.attempt}
-        references: set[int] = set()
-        for number, attempt in self.attempts.items():
-            if (attempt.phase is Phase.PUBLISHING) == (number in held):
-                raise AssertionError(f"{attempt} is {attempt.phase.value}, held by a slot: {number in held}")
-            if attempt.reference.ref_id in references or attempt.reference.state is not State.IN_PROGRESS:
-                raise AssertionError(f"{attempt} is not the one live attempt of its reference")
-            if not 0 < attempt.reference.attempts <= self.policy.max_retries + 1:
-                raise AssertionError(f"{attempt.reference} has a number of attempts that is not allowed")
-            references.add(attempt.reference.ref_id)
-        for number, slot in held.items():
-            allowed = slot.state in {SlotState.BUSY, SlotState.KILLING}
-            if not allowed or number not in self.attempts or self.attempts[number].slot != slot.number:
-                raise AssertionError(f"slot {slot.number} is {slot.state.value} with attempt {number}")
+        held = 0
         for slot in self.slots.values():
-            if (slot.state is SlotState.BUSY and not slot.attempt) or (slot.state is SlotState.ERRAND) != bool(
-                slot.errand
-            ):
-                raise AssertionError(f"slot {slot.number} is {slot.state.value} without the work that it should hold")
+            state, number = slot.state, slot.attempt
+            if number:
+                held += 1
+                attempt = self.attempts.get(number)
+                fits = attempt is not None and attempt.slot == slot.number and attempt.phase is not Phase.PUBLISHING
+                if not fits or (state is not SlotState.BUSY and state is not SlotState.KILLING):
+                    raise AssertionError(f"slot {slot.number} is {state.value} with attempt {number}: {attempt}")
+            elif state is SlotState.BUSY:
+                raise AssertionError(f"slot {slot.number} is busy with nothing")
+            if (state is SlotState.ERRAND) != (slot.errand != 0):
+                raise AssertionError(f"slot {slot.number} is {state.value} with errand {slot.errand}")
+        references: set[int] = set()
+        for attempt in self.attempts.values():
+            held -= attempt.phase is not Phase.PUBLISHING
+            reference = attempt.reference
+            references.add(reference.ref_id)
+            if reference.state is not State.IN_PROGRESS:
+                raise AssertionError(f"{attempt} is alive, but {reference} is not in progress")
+            if not 0 < reference.attempts <= self.policy.max_retries + 1:
+                raise AssertionError(f"{reference} has a number of attempts that is not allowed")
+        if held or len(references) != len(self.attempts):
+            raise AssertionError(f"live attempts {list(self.attempts.values())} are not one a reference, or held by none")

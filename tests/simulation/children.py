@@ -243,7 +243,8 @@ class Children:
     def die(self, child: Child, code: int) -> None:
         """The process ends, or falls over; the browser stays until somebody kills it."""
         if child.process and child.tree:
-            self.blame(child, Kind.WORKER_DIED)
+            for kind in (Kind.WORKER_DIED, Kind.FROZEN, Kind.STUCK):  # a deadline may pass before the exit is seen
+                self.blame(child, kind)
             child.process = False
             self.world.later(self.rng.uniform(0, 0.1), self._exited, child, code)
 

@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING
 from supervisor.core.commands import Command, Finish, Kill, Send, Write
 from supervisor.core.events import (
     Event,
-    LoopStalled,
     PauseRequested,
-    Published,
     ResumeRequested,
-    RetryRequested,
-    ScaleRequested,
     StopRequested,
     WorkerSpoke,
 )
@@ -26,7 +22,7 @@ from supervisor.core.records import (
     ReferenceGivenUp,
     ReferenceReopened,
 )
-from tests.simulation.model_ledger import Row
+from tests.simulation.outage import OutageWatch
 from tests.simulation.oracle import NEVER_CHARGED, OUTAGE_KINDS, demand
 from tests.simulation.trouble import Trouble
 from worker.protocol import ExportInventory, Failed, InventoryExported, Kind, LoggedIn, LogIn
@@ -57,22 +53,22 @@ class Inspector:
         self.flying: dict[int, AttemptStarted] = {}
         self.returns: dict[int, int] = defaultdict(int)
         self.pauses: set[str] = set()
-        self.stopped = self.at_once = self.ending = self.dark = False
+        self.stopped = self.at_once = self.ending = False
+        self.outage = OutageWatch()
         self.quiet_until = 0.0
         self.since = self.world.now
         self.errand_at = -1.0
 
-    def begin(self, machine: Machine) -> None:
-        """A run begins."""
+    def begin(self, machine: Machine, lost: set[int]) -> None:
+        """A run begins; the last one died with these attempts under way, and with all that was not durable."""
         self._begin()
         self.machine = machine
+        for row in self.world.ledger.rows.values():
+            self.counted[row.ref_id], self.crashes[row.ref_id] = row.attempts, row.crashes
+        for attempt in lost:
+            self.world.fates[attempt].add(Kind.SUPERVISOR_LOST)
         self.world.recipe_failed = False
         self.world.last_errand_failure = -1.0
-
-    def lost(self, row: Row) -> None:
-        """The supervisor died with an attempt at this reference under way."""
-        self.world.fates[row.attempt].add(Kind.SUPERVISOR_LOST)
-        self.counted[row.ref_id] = row.attempts
 
     def saw(self, event: Event, commands: list[Command]) -> None:
         """Check one event and its commands."""
@@ -113,8 +109,6 @@ class Inspector:
             case StopRequested(at_once=at_once):
                 self.stopped = True
                 self.at_once = self.at_once or at_once
-            case Published() | LoopStalled() | RetryRequested() | ScaleRequested():
-                pass
             case _:
                 pass
 
@@ -125,25 +119,36 @@ class Inspector:
                 self._check_start(record)
             case AttemptSucceeded(attempt=attempt, ref_id=ref_id):
                 self.flying.pop(attempt)
-                self.dark = False
+                self.outage.answered()
                 published = world.published.get(ref_id)
                 demand(published == attempt, f"{record}, but its documents are of attempt {published}")
             case AttemptFailed():
                 self._check_failure(record, event)
-            case AttemptForgiven(ref_id=ref_id):
+            case AttemptForgiven(attempt=attempt, ref_id=ref_id):
                 self.counted[ref_id] -= 1
+                self.outage.forgiven(attempt)
             case ReferenceReopened(ref_id=ref_id):
+                self.outage.reopened(ref_id)
                 self.counted[ref_id] = self.crashes[ref_id] = 0
             case ReferenceGivenUp(ref_id=ref_id):
                 demand(self.counted[ref_id] > world.policy.max_retries, f"{record} too early")
             case Incident(what=what):
-                if what == "breaker_opened":
-                    if not self.dark:
-                        self.quiet_until = max(self.quiet_until, world.now + world.policy.breaker_pause)
-                    self.dark = True
-                self.ending = self.ending or what == "ending"
-                if what == "logged_in":
-                    self.dark = False
+                self._check_incident(what)
+
+    def _check_incident(self, what: str) -> None:
+        match what:
+            case "breaker_opened":
+                if not self.outage.dark:
+                    self.quiet_until = max(self.quiet_until, self.world.now + self.world.policy.breaker_pause)
+                self.outage.dark = True
+            case "errand_failed" | "throttled":
+                self.outage.clear()
+            case "logged_in":
+                self.outage.answered()
+            case "ending":
+                self.ending = True
+            case _:
+                pass
 
     def _check_start(self, record: AttemptStarted) -> None:
         world = self.world
@@ -154,7 +159,7 @@ class Inspector:
         demand(not self.pauses, f"{record} in a pause")
         demand(not self.stopped, f"{record} after a stop")
         demand(world.now >= self.quiet_until, f"{record} while the site wants to be left alone")
-        demand(not self.dark or not self.flying, f"{record}, a second probe beside {self.flying}")
+        demand(not self.outage.dark or not self.flying, f"{record}, a second probe beside {self.flying}")
         poison = world.policy.poison_crashes
         crashes = [self.crashes[other.ref_id] for other in (record, *self.flying.values())]
         demand(len(crashes) == 1 or max(crashes) < poison, f"{record}: poison is not tried alone")
@@ -178,15 +183,17 @@ class Inspector:
             demand(not interrupted, f"{record} is charged")
             enough = self.returns[ref_id] >= world.policy.free_returns
             demand(kind not in _FREE or enough, f"{record} is charged after {self.returns[ref_id]} free returns")
-            demand(not (self.dark and kind in OUTAGE_KINDS | {Kind.RATE_LIMITED}), f"{record} is charged in an outage")
         else:
             self.returns[ref_id] += 1
             demand(kind not in _MUST_COUNT, f"{record} is not charged")
         self.crashes[ref_id] += record.crashed
         if record.retry_in is None:
             demand(record.counted, f"{record} is final, but not counted")
+            world.operator.hears_of_a_failure()
         if kind in _ANSWERS:
-            self.dark = False
+            self.outage.answered()
+        if kind in OUTAGE_KINDS:
+            self.outage.failed(world.now, kind, started.slot, ref_id, attempt, charged=record.counted)
         if isinstance(event, WorkerSpoke) and isinstance(event.message, Failed) and kind is Kind.RATE_LIMITED:
             asked = event.message.retry_after
             asked = world.policy.throttle_pause if asked is None else asked
@@ -235,7 +242,7 @@ class Inspector:
             demand(world.published.get(row.ref_id) == (row.attempt if done else None), f"{row.ref}: wrong documents")
             if not done and truth.kind is None:
                 charged, crashes = self.counted[row.ref_id], self.crashes[row.ref_id]
-                enough = charged > world.policy.max_retries or crashes > world.policy.poison_crashes
+                enough = charged > world.fewest_retries or crashes > world.policy.poison_crashes
                 demand(enough, f"{row.ref} is fine, {charged} attempts were counted, and it was given up: {row.error}")
             if not done:
                 demand(row.error is not None, f"{row.ref} failed without a reason")

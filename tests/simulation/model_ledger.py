@@ -37,11 +37,11 @@ class Row:
 class ModelLedger:
     """What is durable. `applied` counts the records."""
 
-    def __init__(self, max_attempts: int) -> None:
+    def __init__(self) -> None:
         self.rows: dict[int, Row] = {}
         self.outcomes: dict[int, str] = {}
         self.applied = 0
-        self._max_attempts = max_attempts
+        self.max_attempts = 1
 
     def load(self, refs: Iterable[str]) -> tuple[Entry, ...]:
         """Take references that are new; durable at once."""
@@ -68,7 +68,7 @@ class ModelLedger:
                     demand(attempt not in self.outcomes, f"{record}: the attempt's id was used before")
                     row.state, row.attempt, row.attempts = "in_progress", attempt, row.attempts + 1
                     demand(row.attempts == number, f"{record}: the ledger counts {row.attempts}")
-                    demand(number <= self._max_attempts, f"{record}: more attempts than allowed")
+                    demand(number <= self.max_attempts, f"{record}: more attempts than allowed")
                     self.outcomes[attempt] = "running"
                 case AttemptSucceeded(attempt=attempt, ref_id=ref_id):
                     row = self._row(record, ref_id, "in_progress", attempt=attempt)
@@ -92,7 +92,7 @@ class ModelLedger:
                     self.outcomes[attempt] = "uncounted"
                 case ReferenceGivenUp(ref_id=ref_id, kind=kind):
                     row = self._row(record, ref_id, "pending", "waiting")
-                    demand(row.attempts >= self._max_attempts, f"{record}: given up after {row.attempts}")
+                    demand(row.attempts >= self.max_attempts, f"{record}: given up after {row.attempts}")
                     row.state, row.error = "failed", kind
                 case ReferenceReopened(ref_id=ref_id):
                     row = self._row(record, ref_id, "failed")

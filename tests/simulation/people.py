@@ -10,7 +10,7 @@ from supervisor.core.events import (
     ScaleRequested,
     StopRequested,
 )
-from supervisor.core.records import Entry
+from supervisor.core.records import Entry, ReferenceReopened
 from tests.simulation.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ class Operator:
 
     def __init__(self, world: "World") -> None:
         self.world = world
-        self.retries = 0
+        self._retries = 20
+        self._reruns = 2
         rng, has, horizon = world.rng, world.night.troubles.__contains__, world.horizon
         begin = world.now
 
@@ -70,8 +71,21 @@ class Operator:
                 world.whatever_comes(at, self._suspend, rng.choice((25.0, 150.0, 5000.0)))
 
     def wants_more(self) -> bool:
-        """After a night that finished: have the failed ones tried again, once."""
-        return False
+        """After a night that finished: reopen the failed ones in the ledger and start again, or be content."""
+        world = self.world
+        failed = [row for row in world.ledger.rows.values() if row.state == "failed"]
+        if not failed or not self._reruns or Trouble.RETRY not in world.night.troubles or world.rng.random() < 0.5:
+            return False
+        self._reruns -= 1
+        world.ledger.apply([ReferenceReopened(row.ref_id) for row in failed], world.now)
+        return True
+
+    def hears_of_a_failure(self) -> None:
+        """A reference has failed for good: perhaps it is retried within seconds."""
+        rng = self.world.rng
+        if Trouble.RETRY in self.world.night.troubles and self._retries and rng.random() < 0.3:
+            self._retries -= 1
+            self.world.later(rng.choice((0.1, 1.0, 20.0)), self._retry)
 
     def _epidemic(self) -> None:
         self.world.epidemic_until = self.world.now + self.world.rng.choice((20.0, 400.0, 2000.0))

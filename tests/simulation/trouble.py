@@ -37,6 +37,7 @@ class Trouble(StrEnum):
     RESTART = "restart"
     RETRY = "retry"
     STOP = "stop"  # once, or twice
+    SETTINGS = "settings"  # another MAX_RETRIES at each start
     DISK = "disk"  # the disk is full for a while
     STALL = "stall"  # the machine is suspended
     LEDGER = "ledger"  # commits that take seconds
@@ -72,7 +73,7 @@ def policy(rng: Random) -> Policy:
         watchdog_interval=60.0,
         max_retries=rng.choice((0, 1, 2, 2, 2, 4)),
         worker_delay=rng.choice((0.0, 0.5, 1.0)),
-        retry_delay=5.0,
+        retry_delay=rng.choice((5.0, 5.0, 60.0)),
         retry_delay_limit=120.0,
         heartbeat_timeout=20.0,
         start_timeout=30.0,

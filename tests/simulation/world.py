@@ -78,7 +78,8 @@ class World:
         horizon = 30.0 + night.references * 5.0 / night.workers
         self.horizon = horizon
         self.site = Website(night, self.rng, horizon + 1000.0)
-        self.ledger = ModelLedger(self.policy.max_retries + 1)
+        self.ledger = ModelLedger()
+        self.fewest_retries = self.policy.max_retries
         self.published: dict[int, int] = {}
         """Attempt that published what is in place, by reference."""
         self.staged: dict[int, tuple[Document, ...]] = {}
@@ -185,14 +186,16 @@ class World:
         if self.conductor is not None:
             return
         self._epoch += 1
-        before = {ref_id: row.attempt for ref_id, row in self.ledger.rows.items() if row.state == "in_progress"}
+        lost = {row.attempt for row in self.ledger.rows.values() if row.state == "in_progress"}
+        if Trouble.SETTINGS in self.night.troubles:
+            self.policy = msgspec.structs.replace(self.policy, max_retries=self.rng.randint(0, 4))
+        self.fewest_retries = min(self.fewest_retries, self.policy.max_retries)
+        self.ledger.max_attempts = self.policy.max_retries + 1
         backlog = self.ledger.recover(self.published, self.now)
-        for ref_id in before:
-            self.inspector.lost(self.ledger.rows[ref_id])
         machine = WatchedMachine(self.policy, self.scaled, backlog, self.now)
         machine.inspector = self.inspector
         self.machine = machine
-        self.inspector.begin(machine)
+        self.inspector.begin(machine, lost)
         self.conductor = Conductor(machine, self, self.children, self, self)
         if self.disk_full:
             self.operator.disk_fills()
@@ -206,7 +209,7 @@ class World:
         self.figures.crashes += 1
         for _, records in self._batches[: self.rng.randint(0, len(self._batches))]:
             self.ledger.apply(records, self.now)  # committed, but nobody was told
-        self._down(self.rng.uniform(0.5, 200.0))
+        self._down(self.rng.choice((0.5, 5.0, 200.0)))
 
     def _down(self, until_start: float) -> None:
         self.conductor = self.machine = None
@@ -237,7 +240,7 @@ class World:
     def submit(self, batch: int, records: tuple[Record, ...]) -> None:
         """The ledger's thread takes a batch."""
         self._batches.append((batch, records))
-        slow = Trouble.LEDGER in self.night.troubles and self.rng.random() < 0.02
+        slow = Trouble.LEDGER in self.night.troubles and self.rng.random() < 0.05
         delay = self.rng.uniform(1.0, 20.0) if slow else self.rng.uniform(0.002, 0.03)
         self._durable_at = max(self._durable_at, self.now + delay)
         self.later(self._durable_at - self.now, self._flushed)

@@ -1,0 +1,572 @@
+"""Deliberate mistakes in the core. Each is one that somebody could make; the simulator must find every one of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from supervisor.core import breaker, commands, dispatch, errands, machine, outcomes, queue, session, watchdog
+from supervisor.core.attempts import Phase
+from supervisor.core.failures import RULES
+from supervisor.core.fleet import MOVES, Slot, SlotState
+from supervisor.core.records import AttemptFailed, AttemptStarted, AttemptSucceeded, Incident, ReferenceReopened
+from supervisor.core.state import RunState, Stage
+from supervisor.shell.conductor import Conductor
+from tests.simulation.trouble import Night, Trouble
+from worker.protocol import Failed, Kind, Succeeded
+
+Patch = pytest.MonkeyPatch
+Apply = Callable[[Patch], None]
+MISTAKES: dict[str, tuple[Apply, Night | None]] = {}
+"""By name: how to make it, and the kind of night in which it matters; None for those that any seed gives."""
+
+
+def mistake(apply: Apply, one: Night | None = None) -> Apply:
+    """Add one to the list, under its name."""
+    MISTAKES[apply.__name__] = (apply, one)
+    return apply
+
+
+def mistake_in(*troubles: Trouble, references: int = 40, workers: int = 3) -> Callable[[Apply], Apply]:
+    """Add one that shows only in nights with just these troubles."""
+    return lambda apply: mistake(apply, Night(0, references, workers, frozenset(troubles)))
+
+
+def _without_records(patch: Patch, kind: type, unless: Callable[[Any], bool] = lambda _: False) -> None:
+    write = RunState.write
+
+    def forgetful(run: RunState, record: Any) -> None:
+        if not isinstance(record, kind) or unless(record):
+            write(run, record)
+
+    patch.setattr(RunState, "write", forgetful)
+
+
+def _rule(patch: Patch, kind: Kind, **changes: Any) -> None:
+    patch.setitem(RULES, kind, msgspec.structs.replace(RULES[kind], **changes))
+
+
+# ------------------------------------------------------------------------------------------------- answers and deaths
+@mistake
+def accepts_an_answer_of_a_dead_attempt(patch: Patch) -> None:
+    def any_answer(run: RunState, slot: Slot, number: int, *, ready: bool) -> bool:
+        if slot.state is not SlotState.BUSY or number not in run.attempts:
+            return False
+        slot.attempt = 0
+        machine._freed(run, slot, ready=ready)
+        return True
+
+    patch.setattr(machine, "_answered", any_answer)
+
+
+@mistake
+def hears_a_condemned_worker(patch: Patch) -> None:
+    take = machine._take
+
+    def credulous(run: RunState, event: Any) -> None:
+        message = getattr(event, "message", None)
+        slot = run.slots.get(getattr(event, "slot", 0))
+        if isinstance(message, Succeeded) and slot is not None and message.attempt in run.attempts:
+            run.attempts[message.attempt].phase = Phase.PUBLISHING
+            reference = run.attempts[message.attempt].reference
+            if slot.attempt == message.attempt:
+                slot.attempt = 0
+                if slot.state is SlotState.BUSY:
+                    machine._freed(run, slot, ready=True)
+            run.do(commands.Publish(message.attempt, reference.ref_id, reference.ref, 1, message.documents))
+        else:
+            take(run, event)
+
+    patch.setattr(machine, "_take", credulous)
+
+
+@mistake
+def queues_again_before_the_kill_is_confirmed(patch: Patch) -> None:
+    condemn = watchdog.condemn
+
+    def hasty(run: RunState, slot: Slot, kind: Kind, message: str, *, evidence: bool = True) -> None:
+        attempt = run.attempts.get(slot.attempt)
+        condemn(run, slot, kind, message, evidence=evidence)
+        if attempt is not None:
+            slot.attempt = 0
+            outcomes.settle_failure(run, attempt, Failed(attempt.attempt, kind, message, ready=False))
+
+    patch.setattr(watchdog, "condemn", hasty)
+
+
+@mistake
+def starts_a_child_before_the_kill_is_confirmed(patch: Patch) -> None:
+    kill = watchdog._kill
+
+    def hasty(run: RunState, slot: Slot, *args: Any, **named: Any) -> None:
+        kill(run, slot, *args, **named)
+        watchdog.tree_gone(run, slot)
+
+    patch.setattr(watchdog, "_kill", hasty)
+
+
+@mistake
+def forgets_to_count_when_the_child_dies(patch: Patch) -> None:
+    _rule(patch, Kind.WORKER_DIED, counted=False, bounded=False)
+
+
+@mistake
+def loses_the_reference_when_its_worker_dies(patch: Patch) -> None:
+    gone = watchdog.tree_gone
+
+    def careless(run: RunState, slot: Slot) -> None:
+        attempt = run.attempts.pop(slot.attempt, None)
+        if attempt is not None:
+            run.queue.in_progress -= 1
+        gone(run, slot)
+
+    patch.setattr(machine.watchdog, "tree_gone", careless)
+
+
+@mistake
+def loses_the_reference_when_its_worker_dies_and_hides_it(patch: Patch) -> None:
+    gone = watchdog.tree_gone
+
+    def careless(run: RunState, slot: Slot) -> None:
+        attempt = run.attempts.pop(slot.attempt, None)
+        if attempt is not None:
+            run.queue.in_progress -= 1
+            run.queue._known -= 1
+        gone(run, slot)
+
+    patch.setattr(machine.watchdog, "tree_gone", careless)
+
+
+@mistake
+def does_not_notice_silence(patch: Patch) -> None:
+    def deaf(slot: Slot, now: float, heartbeat_timeout: float) -> str | None:
+        return "deadline" if slot.deadline is not None and now >= slot.deadline else None
+
+    patch.setattr(Slot, "overdue", deaf)
+    patch.setattr(Slot, "next_deadline", lambda slot, heartbeat_timeout: slot.deadline)
+
+
+@mistake
+def ignores_heartbeats(patch: Patch) -> None:
+    of_worker = machine._of_worker
+
+    def deaf(run: RunState, slot: Slot, event: Any) -> None:
+        heard = slot.last_heard
+        of_worker(run, slot, event)
+        slot.last_heard = heard
+
+    patch.setattr(machine, "_of_worker", deaf)
+
+
+@mistake
+def has_no_stuck_threshold(patch: Patch) -> None:
+    move = Slot.move
+
+    def patient(slot: Slot, state: SlotState, now: float, deadline: float | None = None) -> None:
+        move(slot, state, now, None if state is SlotState.BUSY else deadline)
+
+    patch.setattr(Slot, "move", patient)
+
+
+@mistake
+def blames_workers_for_a_suspended_machine(patch: Patch) -> None:
+    patch.setattr(Slot, "postpone", lambda slot, seconds: None)
+
+
+@mistake
+def takes_a_second_answer(patch: Patch) -> None:
+    patch.setattr(machine, "_publishing", lambda run, number: run.attempts.get(number))
+    hear = machine._hear
+
+    def twice(run: RunState, slot: Slot, message: Any) -> None:
+        hear(run, slot, message)
+        attempt = run.attempts.get(getattr(message, "attempt", 0))
+        if isinstance(message, Succeeded) and attempt is not None and attempt.phase is Phase.PUBLISHING:
+            run.do(commands.Publish(attempt.attempt, attempt.reference.ref_id, attempt.reference.ref, 1, message.documents))
+
+    patch.setattr(machine, "_hear", twice)
+
+
+# ------------------------------------------------------------------------------------------------- records and durability
+@mistake
+def records_completed_before_publishing(patch: Patch) -> None:
+    hear = machine._hear
+
+    def hasty(run: RunState, slot: Slot, message: Any) -> None:
+        hear(run, slot, message)
+        if isinstance(message, Succeeded) and message.attempt in run.attempts:
+            outcomes.settle_success(run, run.attempts[message.attempt], message.documents)
+
+    patch.setattr(machine, "_hear", hasty)
+
+
+@mistake
+def publishes_without_recording(patch: Patch) -> None:
+    _without_records(patch, AttemptSucceeded)
+
+
+@mistake
+def starts_without_recording(patch: Patch) -> None:
+    _without_records(patch, AttemptStarted)
+
+
+@mistake
+def forgets_to_record_a_failure(patch: Patch) -> None:
+    _without_records(patch, AttemptFailed)
+
+
+@mistake
+def forgets_to_record_that_a_reference_was_reopened(patch: Patch) -> None:
+    _without_records(patch, ReferenceReopened)
+
+
+@mistake
+def sends_before_the_record_is_durable(patch: Patch) -> None:
+    take = Conductor.take
+
+    def hasty(conductor: Conductor, event: Any, now: float) -> None:
+        take(conductor, event, now)
+        hurried, conductor._dependent = conductor._dependent, []
+        for command in hurried:
+            conductor._carry_out(command)
+
+    patch.setattr(Conductor, "take", hasty)
+
+
+@mistake
+def forgets_what_was_held_back(patch: Patch) -> None:
+    def careless(conductor: Conductor, batch: int) -> None:
+        while conductor._held and conductor._held[0][0] <= batch:
+            for command in conductor._held.popleft()[1][:1]:
+                conductor._carry_out(command)
+
+    patch.setattr(Conductor, "durable", careless)
+
+
+@mistake
+def double_counts_on_resume(patch: Patch) -> None:
+    init = queue.Reference.__init__
+
+    def twice(reference: queue.Reference, entry: Any) -> None:
+        init(reference, entry)
+        reference.attempts += entry.attempts > 0
+
+    patch.setattr(queue.Reference, "__init__", twice)
+
+
+@mistake
+def forgets_attempts_on_resume(patch: Patch) -> None:
+    init = queue.Reference.__init__
+
+    def forgetful(reference: queue.Reference, entry: Any) -> None:
+        init(reference, entry)
+        reference.attempts = 0
+
+    patch.setattr(queue.Reference, "__init__", forgetful)
+
+
+@mistake
+def uses_attempt_numbers_again_on_resume(patch: Patch) -> None:
+    init = RunState.__init__
+
+    def again(run: RunState, policy: Any, workers: int, backlog: Any, now: float) -> None:
+        init(run, policy, workers, msgspec.structs.replace(backlog, next_attempt=1), now)
+
+    patch.setattr(RunState, "__init__", again)
+
+
+@mistake
+def does_not_give_up_at_the_start(patch: Patch) -> None:
+    patch.setattr(queue.Queue, "give_up", lambda queue, limit: [])
+
+
+@mistake_in(Trouble.CRASH, Trouble.SETTINGS, Trouble.FLAKY)
+def retries_at_the_start_what_waits_without_attempts(patch: Patch) -> None:
+    give_up = queue.Queue.give_up
+
+    def ready_only(queue: queue.Queue, limit: int) -> Any:
+        waiting, queue._waiting = queue._waiting, []
+        spent = give_up(queue, limit)
+        queue._waiting = waiting
+        return spent
+
+    patch.setattr(queue.Queue, "give_up", ready_only)
+
+
+# ------------------------------------------------------------------------------------------------- retries and fairness
+@mistake
+def retries_for_ever(patch: Patch) -> None:
+    _rule(patch, Kind.DOCUMENT_INVALID, counted=False, bounded=False)
+
+
+@mistake
+def gives_up_one_attempt_early(patch: Patch) -> None:
+    settle = outcomes.settle_failure
+
+    def impatient(run: RunState, attempt: Any, failure: Failed) -> None:
+        policy, run.policy = run.policy, msgspec.structs.replace(run.policy, max_retries=max(0, run.policy.max_retries - 1))
+        settle(run, attempt, failure)
+        run.policy = policy
+
+    for module in (outcomes, watchdog, machine.outcomes):
+        patch.setattr(module, "settle_failure", impatient)
+
+
+@mistake_in(Trouble.DISK)
+def charges_for_a_full_disk(patch: Patch) -> None:
+    _rule(patch, Kind.DISK_FULL, counted=True)
+
+
+@mistake
+def charges_what_the_operator_interrupted(patch: Patch) -> None:
+    _rule(patch, Kind.INTERRUPTED, counted=True)
+
+
+@mistake
+def charges_during_an_outage(patch: Patch) -> None:
+    patch.setattr(outcomes, "_suspect_site", lambda run, suspect: run.breaker.suspect(suspect, run.live_slots()) and False)
+
+
+@mistake
+def charges_the_probes_of_an_outage(patch: Patch) -> None:
+    suspect_site = outcomes._suspect_site
+
+    def stingy(run: RunState, suspect: Any) -> bool:
+        probing = run.breaker.state is breaker.BreakerState.PROBING
+        return suspect_site(run, suspect) and not probing
+
+    patch.setattr(outcomes, "_suspect_site", stingy)
+
+
+@mistake
+def sets_no_poison_aside(patch: Patch) -> None:
+    take = queue.Queue.take
+    patch.setattr(queue.Queue, "take", lambda queue, poison: take(queue, 1_000))
+
+
+@mistake_in(Trouble.POISON, Trouble.RETRY, Trouble.BAD)
+def tries_poison_beside_others(patch: Patch) -> None:
+    take = queue.Queue.take
+
+    def careless(queue: queue.Queue, poison: int) -> Any:
+        queue._alone = False
+        return take(queue, poison)
+
+    patch.setattr(queue.Queue, "take", careless)
+
+
+@mistake
+def hands_one_reference_to_two_workers(patch: Patch) -> None:
+    start = queue.Queue._start
+
+    def twice(queue: queue.Queue, reference: queue.Reference) -> queue.Reference:
+        if reference.ref_id % 20 == 7 and reference.attempts == 0:
+            queue._ready.append(reference)
+            queue._known += 1
+        return start(queue, reference)
+
+    patch.setattr(queue.Queue, "_start", twice)
+
+
+@mistake_in(Trouble.RETRY, Trouble.BAD)
+def reopens_twice(patch: Patch) -> None:
+    def credulous(queue: queue.Queue, entries: Any) -> Any:
+        for entry in entries:
+            queue.failed -= 1
+            queue._ready.append(type(queue).__dict__["_reference"](entry))
+        return list(entries)
+
+    patch.setattr(queue.Queue, "_reference", queue.Reference, raising=False)
+    patch.setattr(queue.Queue, "reopen_entries", credulous)
+
+
+@mistake_in(Trouble.OUTAGE, Trouble.RETRY, Trouble.FLAKY)
+def forgives_what_was_reopened_since(patch: Patch) -> None:
+    patch.setattr(breaker.Breaker, "forget", lambda breaker, ref_ids: None)
+
+
+# ------------------------------------------------------------------------------------------------- the operator
+@mistake
+def ignores_a_pause(patch: Patch) -> None:
+    patch.setattr(RunState, "pause", lambda run, cause, reason: None)
+
+
+@mistake_in(Trouble.STOP)
+def hands_out_after_a_stop(patch: Patch) -> None:
+    end = RunState.end
+
+    def deaf(run: RunState, code: int, reason: str, *, at_once: bool = False) -> None:
+        if code != 3 or at_once or run.queue.unfinished < 5:  # noqa: PLR2004 - it hears at last
+            end(run, code, reason, at_once=at_once)
+
+    patch.setattr(RunState, "end", deaf)
+
+
+@mistake_in(Trouble.SCALE)
+def drops_one_on_scale_down(patch: Patch) -> None:
+    scale = machine._scale
+
+    def careless(run: RunState, workers: int) -> None:
+        scale(run, workers)
+        for slot in run.slots.values():
+            if slot.retiring and slot.attempt:
+                attempt = run.attempts.pop(slot.attempt)
+                run.queue.complete(attempt.reference)
+                slot.attempt = 0
+                slot.move(SlotState.IDLE, run.now)
+
+    patch.setattr(machine, "_scale", careless)
+
+
+@mistake
+def never_scales_down(patch: Patch) -> None:
+    scale = machine._scale
+
+    def generous(run: RunState, workers: int) -> None:
+        scale(run, workers)
+        for slot in run.slots.values():
+            slot.retiring = False
+
+    patch.setattr(machine, "_scale", generous)
+
+
+@mistake
+def finishes_while_children_live(patch: Patch) -> None:
+    finish = dispatch._finish_when_empty
+
+    def hasty(run: RunState) -> None:
+        kept = {slot: slot.state for slot in run.slots.values() if slot.state is SlotState.KILLING and not slot.attempt}
+        for slot in kept:
+            slot.state = SlotState.VACANT
+        finish(run)
+        for slot, state in kept.items():
+            slot.state = state
+
+    patch.setattr(dispatch, "_finish_when_empty", hasty)
+
+
+@mistake
+def says_that_all_is_well_when_some_failed(patch: Patch) -> None:
+    patch.setattr(dispatch, "EXIT_SOME_FAILED", 0)
+
+
+@mistake
+def never_recycles(patch: Patch) -> None:
+    patch.setattr(dispatch, "_worn_out", lambda run, slot: False)
+
+
+@mistake
+def goes_on_when_nothing_can_start(patch: Patch) -> None:
+    patch.setattr(watchdog, "start_failed", lambda run, reason: run.end(5, "at the first"))
+
+
+# ------------------------------------------------------------------------------------------------- the site
+@mistake
+def logs_in_again_after_a_refusal(patch: Patch) -> None:
+    failed = errands.failed
+
+    def stubborn(run: RunState, failure: Any) -> None:
+        if failure.kind is Kind.LOGIN_REFUSED:
+            failure = msgspec.structs.replace(failure, kind=Kind.LOGIN_FAILED)
+        failed(run, failure)
+
+    patch.setattr(machine.errands, "failed", stubborn)
+
+
+@mistake
+def two_workers_log_in_at_once(patch: Patch) -> None:
+    patch.setattr(errands, "under_way", lambda run: False)
+
+
+@mistake
+def keeps_the_new_session_to_itself(patch: Patch) -> None:
+    begin = Slot.begin
+
+    def current(slot: Slot, incarnation: int, now: float, deadline: float) -> None:
+        begin(slot, incarnation, now, deadline)
+        slot.generation = 1
+
+    patch.setattr(Slot, "begin", current)
+
+
+@mistake
+def hands_out_during_an_open_breaker(patch: Patch) -> None:
+    patch.setattr(breaker.Breaker, "allows", lambda breaker, in_flight, now: True)
+
+
+@mistake_in(Trouble.OUTAGE)
+def sends_many_probes(patch: Patch) -> None:
+    allows = breaker.Breaker.allows
+    patch.setattr(breaker.Breaker, "allows", lambda breaker, in_flight, now: allows(breaker, 0, now))
+
+
+@mistake
+def does_not_obey_retry_after(patch: Patch) -> None:
+    patch.setattr(outcomes, "throttle", lambda run, retry_after: run.breaker.open("asked", run.now, 0.5))
+
+
+@mistake
+def takes_known_bad_references_for_an_outage(patch: Patch) -> None:
+    suspect = breaker.Breaker.suspect
+
+    def credulous(breaker: breaker.Breaker, one: Any, slots: int) -> Any:
+        return suspect(breaker, msgspec.structs.replace(one, fresh=True), slots)
+
+    patch.setattr(breaker.Breaker, "suspect", credulous)
+    patch.setattr(session.SharedSession, "ask_again", lambda session: None)
+
+
+@mistake_in(Trouble.ERRANDS, Trouble.SLOW, references=200, workers=1)
+def remembers_a_failed_export_for_ever(patch: Patch) -> None:
+    patch.setattr(session.SharedSession, "succeeded", lambda session: None)
+
+
+@mistake_in(Trouble.FORBIDDEN, workers=1)
+def stops_for_forbidden_pages(patch: Patch) -> None:
+    def credulous(run: RunState, attempt: Any) -> None:
+        outcomes.session_lost(run, attempt.generation, attempt.reference.ref_id)
+
+    patch.setattr(outcomes, "_forbidden", credulous)
+
+
+@mistake
+def goes_on_after_a_refused_login_in_mid_attempt(patch: Patch) -> None:
+    end = RunState.end
+
+    def deaf(run: RunState, code: int, reason: str, *, at_once: bool = False) -> None:
+        if code != 4:  # noqa: PLR2004 - the exit code of a refused login
+            end(run, code, reason, at_once=at_once)
+
+    patch.setattr(RunState, "end", deaf)
+
+
+# ------------------------------------------------------------------------------------------------- its own time
+@mistake
+def spins_on_a_deadline_that_has_passed(patch: Patch) -> None:
+    patch.setattr(watchdog, "_KILL_PATIENCE", 0.0)
+
+
+@mistake
+def sleeps_through_a_retry(patch: Patch) -> None:
+    patch.setattr(queue.Queue, "promote", lambda queue, now: None)
+
+
+@mistake_in(Trouble.LEDGER, Trouble.STOP, references=3)
+def spins_when_it_has_finished(patch: Patch) -> None:
+    deadline = machine.Machine.next_deadline
+
+    def late(one: machine.Machine) -> float:
+        if one.run.stage is Stage.FINISHED:
+            return one.run.statistics_at
+        return deadline(one)
+
+    patch.setattr(machine.Machine, "next_deadline", late)
+
+
+@mistake
+def moves_a_slot_where_the_table_forbids_it(patch: Patch) -> None:
+    patch.setitem(MOVES, SlotState.IDLE, MOVES[SlotState.IDLE] - {SlotState.LEAVING})
+
+
+

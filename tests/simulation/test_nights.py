@@ -1,0 +1,54 @@
+"""A thousand simulated nights in the ordinary test run; ``python -m tests.simulation --nights N`` plays more."""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from tests.simulation.nights import play, play_many, replay_command
+from tests.simulation.shrink import shrink
+from tests.simulation.trouble import Night, Trouble, night
+from tests.simulation.world import Figures
+
+_NIGHTS = 1000
+_SHARE = 50
+
+
+def test_a_thousand_nights_keep_every_promise() -> None:
+    """Two hundred references a night, every kind of trouble, and nothing lost, doubled, charged wrongly or stuck."""
+    total, failures = Figures(nights=0), []
+    shares = [range(first, first + _SHARE) for first in range(0, _NIGHTS, _SHARE)]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for figures, failed in pool.map(play_many, shares, [200] * len(shares)):
+            total.add(figures)
+            failures += failed
+    if failures:
+        smallest = shrink(failures[0])
+        raise AssertionError(f"{len(failures)} nights; the smallest: {smallest.error}\n{replay_command(smallest.night)}")
+    assert total.nights == _NIGHTS
+    troubles = (total.crashes, total.kills, total.outages, total.restarts)
+    assert min(troubles) > _NIGHTS, f"too quiet to prove anything: {total}"
+
+
+def test_a_night_follows_from_its_seed_alone() -> None:
+    """The same seed gives the same events and commands, to the last digit."""
+    traces: tuple[list[str], list[str]] = ([], [])
+    for trace in traces:
+        play(night(5, 30), trace.append)
+    assert traces[0] == traces[1]
+    assert len(traces[0]) > 100
+
+
+def test_a_quiet_night_is_quiet() -> None:
+    """With no trouble, each reference takes one attempt and nobody is killed but those that left by themselves."""
+    outcome = play(Night(1, 50, 3, frozenset()))
+    assert not outcome.error
+    assert outcome.figures.attempts == 50
+    assert outcome.figures.restarts == outcome.figures.crashes == 0
+    assert outcome.figures.kills == 3
+
+
+def test_each_trouble_alone_is_survived() -> None:
+    """Every kind of trouble by itself, so that none hides behind another."""
+    for trouble in Trouble:
+        for seed in range(10):
+            outcome = play(Night(seed, 30, 3, frozenset({trouble})))
+            assert not outcome.error, f"{outcome.error}\n{replay_command(outcome.night)}"
