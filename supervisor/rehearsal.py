@@ -205,9 +205,8 @@ class Rehearsal:
         targets = sorted(self.family.workers(supervisor))
         if not targets:
             return
-        # By role first, or nearly every blow would fall on one of the browsers' many helpers.
-        chosen = self._dice.choice(sorted({role(process) for process in targets}))
-        target = self._dice.choice([process for process in targets if role(process) == chosen] or targets)
+        target = self._dice.choice(targets)
+        chosen = role(target)
         member = (target.pid, target.start_time)
         if self._dice.random() < 0.6:  # noqa: PLR2004 - deaths somewhat more often than freezes
             if linux.send_signal(*member, signal.SIGKILL):
