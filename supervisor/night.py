@@ -16,7 +16,7 @@ import msgspec
 from supervisor.config import policy
 from supervisor.core.commands import Finish, Say
 from supervisor.core.machine import Machine
-from supervisor.errors import UserError
+from supervisor.errors import Exit, UserError
 from supervisor.plan import Plan
 from supervisor.shell import linux, snapshot, sweep, workers
 from supervisor.shell.conductor import Conductor
@@ -24,6 +24,7 @@ from supervisor.shell.inbox import Inbox, Signals
 from supervisor.shell.journal import Journal
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.ledger_schema import LedgerUnwritableError
 from supervisor.shell.ledger_thread import LedgerThread
 from supervisor.shell.loop import Loop
 from supervisor.shell.processes import Processes
@@ -106,7 +107,10 @@ class _Night:
         try:
             finish = self._work()
         except BaseException as error:
-            self._ledger.end_run(int(UserError.exit_code), f"ended by {type(error).__name__}", time.time())
+            code = error.exit_code if isinstance(error, UserError) else int(Exit.MACHINE)
+            reason = str(error) if isinstance(error, UserError) else f"ended by {type(error).__name__}"
+            with contextlib.suppress(LedgerUnwritableError):  # it is often what the run ends by
+                self._ledger.end_run(code, reason, time.time())
             raise
         self._journal.note(f"exit code {finish.code}: {finish.reason}")
         return finish.code

@@ -18,6 +18,8 @@ from supervisor.errors import MachineError, UserError
 from supervisor.shell import linux
 
 _PRIVATE = ".nightfleet"
+_LOCK_TRIES = 25
+_LOCK_PAUSE = 0.02
 _UNWRITABLE = {
     errno.EROFS: "it is on a read-only file system",
     errno.EACCES: "no permission",
@@ -157,12 +159,10 @@ class RunDirectory:
         except OSError as error:
             raise self._unwritable(error) from error
         lock = Lock(descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not self._flock(descriptor):
             lock.release()
             owner = self._read_owner()
-            raise InUse(self.path, owner.pid if owner else 0) from error
+            raise InUse(self.path, owner.pid if owner else 0)
         myself = linux.stat(os.getpid())
         owner = Owner(os.getpid(), myself.start_time if myself else 0, time.time())
         try:
@@ -172,6 +172,20 @@ class RunDirectory:
             lock.release()
             raise self._unwritable(error) from error
         return lock
+
+    def _flock(self, descriptor: int) -> bool:
+        """Take the lock; say whether that was possible. Somebody who only asks who the owner is holds it for a moment."""
+        for _ in range(_LOCK_TRIES):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                owner = self._read_owner()
+                if owner is not None and linux.is_running(owner.pid, owner.start_time):
+                    return False
+                time.sleep(_LOCK_PAUSE)
+            else:
+                return True
+        return False
 
     def owner(self) -> Owner | None:
         """Return the supervisor that holds the run directory now, None when nobody does."""
