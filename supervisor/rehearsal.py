@@ -17,6 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 
@@ -164,11 +165,13 @@ class Rehearsal:
     def run(self, truth: demo_site.Truth, limit: float) -> Verdict:
         """Go on until the run is finished, `limit` seconds at most, and judge."""
         begun = time.monotonic()
+        former = signal.signal(signal.SIGTERM, _interrupt)  # else nobody would end the supervisor, as Ctrl-C does
         try:
             ended = self._until_finished(begun + limit)
-            left = self._wait_for_the_end()
         finally:
+            left = self._wait_for_the_end()
             self.family.kill()
+            signal.signal(signal.SIGTERM, former)
         return self._judge(truth, left, time.monotonic() - begun, ended=ended)
 
     def _until_finished(self, end: float) -> bool:
@@ -187,12 +190,14 @@ class Rehearsal:
     def _one_life(self, end: float) -> int | None:
         """Run a supervisor until it ends or its time is over; return its exit code, None when it was killed."""
         with subprocess.Popen(self._command, env=self._environ, start_new_session=True) as process:
-            while time.monotonic() < end:
-                with contextlib.suppress(subprocess.TimeoutExpired):  # it still runs: the next blow
-                    return process.wait(_BLOW_SECONDS)
-                self._measure(process.pid)
-                self._blow(process.pid)
-            process.kill()
+            try:
+                while time.monotonic() < end:
+                    with contextlib.suppress(subprocess.TimeoutExpired):  # it still runs: the next blow
+                        return process.wait(_BLOW_SECONDS)
+                    self._measure(process.pid)
+                    self._blow(process.pid)
+            finally:
+                process.kill()
         self._blows["supervisor killed"] += 1
         return None
 
@@ -322,6 +327,10 @@ def flags(settings: Settings) -> list[str]:
         else:
             found += [setting.flag, str(value)]
     return found
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal handlers
+    raise KeyboardInterrupt
 
 
 def _finished(entry: Tracked | None) -> bool:
