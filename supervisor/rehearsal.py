@@ -66,7 +66,11 @@ class Family:
     def workers(self, supervisor: int) -> list[linux.Stat]:
         """Return the members of the workers' trees: neither the supervisor, a session's leader, nor what helps it."""
         members = [process for process in self.members() if process.session != supervisor]
-        return [process for process in members if role(process) in {"child", "driver", "browser", "helper"}]
+        roles = [role(process) for process in members]
+        # Before there is a child, a supervisor asks a browser for its version: that is no member of a worker's tree.
+        if "child" not in roles:
+            return []
+        return [process for process, found in zip(members, roles, strict=True) if found != "other"]
 
     def kill(self) -> None:
         """Kill all that lives."""
