@@ -174,7 +174,7 @@ class RunDirectory:
         return lock
 
     def _flock(self, descriptor: int) -> bool:
-        """Take the lock; say whether that was possible. Somebody who only asks who the owner is holds it for a moment."""
+        """Take the lock; say whether that was possible. Who only asks for the owner holds it for a moment."""
         for _ in range(_LOCK_TRIES):
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
