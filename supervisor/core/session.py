@@ -14,8 +14,9 @@ class SharedSession:
         self.not_before = 0.0
         self.tries = 0
         self._failing_since = 0.0
-        self._fruitless = 0
+        self._lost_on_errands = 0
         self._losers: set[int] = set()
+        self._known_losers: set[int] = set()
 
     @property
     def content(self) -> bytes:
@@ -39,8 +40,10 @@ class SharedSession:
         if not self.valid or generation != self.generation:
             return False
         self.valid = False
-        self._fruitless += 1
-        self._losers.add(ref_id)
+        if not ref_id:
+            self._lost_on_errands += 1
+        elif ref_id not in self._known_losers:
+            self._losers.add(ref_id)
         return True
 
     def doubted(self, generation: int) -> bool:
@@ -57,16 +60,18 @@ class SharedSession:
     def proved(self) -> None:
         """A reference was completed: the session does serve its purpose."""
         self.proven = True
-        self._fruitless = 0
+        self._lost_on_errands = 0
+        self._known_losers |= self._losers
         self._losers.clear()
 
     @property
     def hopeless(self) -> bool:
-        """It was lost several times in a row before anything was completed: to log in once more would not help.
+        """It was lost for several references before anything was completed: to log in once more would not help.
 
-        One reference alone that meets the login page every time is that reference's trouble.
+        A reference that met the login page before, while others were served, is that reference's trouble; so is one
+        that meets it again and again.
         """
-        return self._fruitless >= self._fruitless_limit and (len(self._losers) > 1 or 0 in self._losers)
+        return len(self._losers) + self._lost_on_errands >= self._fruitless_limit
 
     def failed(self, now: float, delay: float) -> None:
         """A login came to nothing without being refused: the next try waits `delay` seconds."""

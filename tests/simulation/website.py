@@ -55,6 +55,7 @@ class Truth:
 
 
 FOR_EVER = 1_000_000
+_NO_THEFT = 2
 
 
 class Window(NamedTuple):
@@ -78,6 +79,8 @@ class Website:
         self.thefts = 0
         self.errands_fail_until = rng.uniform(0, horizon) if Trouble.ERRANDS in night.troubles else 0.0
         self.refuses_from = rng.uniform(0, horizon) if Trouble.REFUSAL in night.troubles else float("inf")
+        for ref in [ref for ref in self.refs if self.truths[ref].kind is Kind.SESSION_EXPIRED][_NO_THEFT:]:
+            self.truths[ref] = Truth(None, 0, 2.0)  # more of them, and nothing else, are taken for a stolen session
         if Trouble.OUTAGE in night.troubles:
             self.windows += [self._outage(horizon) for _ in range(rng.randint(1, 3))]
         if Trouble.THROTTLE in night.troubles:
