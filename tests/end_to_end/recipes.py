@@ -107,3 +107,9 @@ class ExportsHtml(Demo):
         file = visit.folder / "inventory.csv"
         file.write_text("<!doctype html><html><body>Please try again later.</body></html>")
         return Inventory(file, column="Stock No")
+
+
+class Elsewhere(Demo):
+    """The same under the name of another site."""
+
+    name = "elsewhere"

@@ -91,7 +91,7 @@ def test_a_run_directory_of_another_site_is_refused(begin: Begin, open_site: Ope
     first = begin(site.url)
     assert first.run() == 0, first.said
     before = (first.folder / "tracking.json").read_bytes()
-    second = begin(site.url, f"{RECIPES}:RaisesInProcess")
+    second = begin(site.url, f"{RECIPES}:Elsewhere")
     second.family = first.family
     assert second.run() == 2, second.said
     assert (first.folder / "tracking.json").read_bytes() == before
