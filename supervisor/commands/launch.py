@@ -10,8 +10,10 @@ import msgspec
 from supervisor import chromium, recipes
 from supervisor.commands import options
 from supervisor.config import Resolved
+from supervisor.errors import Exit
 from supervisor.plan import Plan
 from supervisor.shell.run_directory import InUse, RunDirectory
+from supervisor.views.status import read_status
 from supervisor.views.text import plural
 
 
@@ -63,7 +65,11 @@ def run(plan: Plan) -> int:
     """Carry a plan out and return the exit code."""
     from supervisor import night  # noqa: PLC0415 - everything of a run is imported here, and only by those who start one
 
-    return night.run(plan)
+    code = night.run(plan)
+    seen = read_status(RunDirectory(plan.run_dir).status)
+    if code > Exit.SOME_FAILED and seen is not None:
+        options.say(seen.run.reason)
+    return code
 
 
 def _browser(resolved: Resolved, environ: dict[str, str]) -> str:
