@@ -124,7 +124,7 @@ class _Reconciliation:
     def check_completed(self) -> None:
         for reference, documents in self._reader.with_documents("completed"):
             folder = self._run.documents / reference.folder
-            found = quick_condition(folder, ((d.name, d.bytes) for d in documents))
+            found = quick_condition(folder, [(d.name, d.bytes) for d in documents])
             if not found.sound:
                 kind, text = (Trouble.MISSING, "its documents are gone")
                 if not found.missing:
