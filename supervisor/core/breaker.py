@@ -39,8 +39,6 @@ class Suspect(msgspec.Struct, frozen=True):
     reference: Reference
     charged: bool
     """The attempt was counted; taken back when this turns out to be an outage."""
-    fresh: bool = True
-    """The reference was not seen to fail so before, with answers of the site since then: this is evidence."""
 
 
 class Breaker:
@@ -54,6 +52,7 @@ class Breaker:
         self.reason = ""
         self.answers = 0
         """How often the site has answered sensibly."""
+        self._failed_probes = 0
         self._pause = policy.breaker_pause
         self._allowed = 0
         self._successes = 0
@@ -81,6 +80,7 @@ class Breaker:
         """The site answered sensibly. Say whether this closed the breaker."""
         self._suspects.clear()
         self.answers += 1
+        self._failed_probes = 0
         self._successes += 1
         if self._successes >= self._policy.breaker_calm:
             self._pause = self._policy.breaker_pause
@@ -107,6 +107,7 @@ class Breaker:
         since = suspect.at - self._policy.breaker_window
         self._suspects = [old for old in self._suspects if old.at >= since]
         self._suspects.append(suspect)
+        self._failed_probes += self.state is BreakerState.PROBING
         if not self._is_outage(suspect, slots):
             return None
         opening = tuple(self._suspects)
@@ -118,12 +119,20 @@ class Breaker:
             case BreakerState.OPEN | BreakerState.PROBING:
                 return True
             case BreakerState.RAMPING:
-                return suspect.fresh
+                return not suspect.reference.suspicious
             case BreakerState.CLOSED:
-                evidence = [one for one in self._suspects if one.fresh and one.alike is suspect.alike]
+                evidence = [one for one in self._suspects if not one.reference.suspicious and one.alike is suspect.alike]
                 references = {one.reference.ref_id for one in evidence}
                 workers = {one.slot for one in evidence}
                 return len(references) >= self._policy.breaker_references and len(workers) >= min(2, slots)
+
+    def doubts(self, reference: Reference) -> bool:
+        """Say whether another probe with a reference, this one, would tell little: is it the site, or are they all bad?
+
+        So it is when several probes have failed, or when every reference has since the site last answered.
+        """
+        enough = self._failed_probes >= self._policy.breaker_references or reference.suspected == self.answers
+        return self.state is BreakerState.PROBING and enough
 
     def forget(self, ref_ids: set[int]) -> None:
         """These references begin anew: what was charged to them before is no longer anybody's business."""

@@ -19,7 +19,8 @@ def turn(run: RunState) -> None:
         _end_when_done(run)
     match run.stage:
         case Stage.RUNNING:
-            run.queue.promote(run.now)
+            # In an outage what has not failed yet goes first: its failure says more, and its success too.
+            run.queue.promote(run.now, last=run.breaker.state is not BreakerState.CLOSED)
             _staff(run)
             _hand_out(run)
         case Stage.DRAINING:
@@ -96,8 +97,7 @@ def _hand_out(run: RunState) -> None:
         reference = run.queue.take(run.policy.poison_crashes)
         if reference is None:
             return
-        if run.breaker.state is BreakerState.PROBING and reference.suspected == run.breaker.answers:
-            # Every reference has failed since the site last answered. It may be these references: a login can tell.
+        if run.breaker.doubts(reference):  # a login can tell
             run.queue.put_back(reference, None)
             run.session.ask_again()
             errands.next_errand(run, slot)

@@ -15,8 +15,13 @@ _OF_THE_RECIPE = frozenset({Kind.RECIPE_ERROR, Kind.EXPORT_INVALID, Kind.NOT_FOU
 
 
 def under_way(run: RunState) -> bool:
-    """Say whether some worker is on an errand, or its export is being read."""
-    return run.loading or any(slot.state is SlotState.ERRAND for slot in run.slots.values())
+    """Say whether some worker is on an errand, or its export is being read.
+
+    A worker that was condemned on an errand is on it until its tree is dead and the errand has failed.
+    """
+    return run.loading or any(
+        slot.state is SlotState.ERRAND or (slot.death is not None and slot.death.errand) for slot in run.slots.values()
+    )
 
 
 def next_errand(run: RunState, slot: Slot) -> bool:

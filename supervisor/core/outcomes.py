@@ -127,12 +127,11 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
         case Kind.FORBIDDEN:
             _forbidden(run, attempt)
         case _ if rule.alike is not None:
-            fresh = reference.suspected in {-1, run.breaker.answers}
+            reference.suspicious |= reference.suspected not in {-1, run.breaker.answers}
             reference.suspected = run.breaker.answers
             charged = rule.counted or reference.free >= run.policy.free_returns
-            excused = _suspect_site(
-                run, Suspect(run.now, rule.alike, attempt.slot, attempt.attempt, reference, charged, fresh)
-            )
+            suspect = Suspect(run.now, rule.alike, attempt.slot, attempt.attempt, reference, charged)
+            excused = _suspect_site(run, suspect)
         case _ if rule.answers:
             site_answered(run)
     if rule.counted or excused or not rule.bounded:
@@ -167,6 +166,8 @@ def _forgive(run: RunState, attempt: int, reference: Reference) -> None:
     if reference.state is State.COMPLETED or reference.attempts <= (reference.state is State.IN_PROGRESS):
         return
     reopen = reference.state is State.FAILED
+    if reopen and reference.crashes > run.policy.poison_crashes:
+        return  # poison is not given up for its number of attempts
     reference.attempts -= 1
     run.write(AttemptForgiven(attempt, reference.ref_id, reopen))
     if reopen:

@@ -24,7 +24,7 @@ class State(Enum):
 class Reference:
     """One reference that is not finished. Compact: a run may hold a million."""
 
-    __slots__ = ("attempts", "crashes", "free", "ref", "ref_id", "state", "suspected")
+    __slots__ = ("attempts", "crashes", "free", "ref", "ref_id", "state", "suspected", "suspicious")
 
     def __init__(self, entry: Entry) -> None:
         self.ref_id = entry.ref_id
@@ -34,6 +34,8 @@ class Reference:
         self.free = 0
         self.suspected = -1
         """How often the site had answered when this last failed as if the site was down; -1 for never."""
+        self.suspicious = False
+        """It has failed so at least twice, and in between the site did answer: it is no evidence of an outage."""
         self.state = State.READY
 
     def __repr__(self) -> str:
@@ -166,14 +168,17 @@ class Queue:
                 reopened.append(entry)
         return reopened
 
-    def promote(self, now: float) -> None:
-        """Make ready what has waited long enough; the one due first ends up in front."""
+    def promote(self, now: float, *, last: bool = False) -> None:
+        """Make ready what has waited long enough; the one due first ends up in front, or all at the end (`last`)."""
         due: list[Reference] = []
         while self._waiting and self._waiting[0][0] <= now:
             reference = heappop(self._waiting)[2]
             reference.state = State.READY
             due.append(reference)
-        self._ready.extendleft(reversed(due))
+        if last:
+            self._ready.extend(due)
+        else:
+            self._ready.extendleft(reversed(due))
 
     def next_due(self) -> float | None:
         """When the next waiting reference becomes ready."""

@@ -290,7 +290,7 @@ class Children:
     # ---------------------------------------------------------------------------------------------------------- errands
     def _on_errand(self, child: Child, errand: int, *, login: bool) -> None:
         world, rng, site = self.world, self.rng, self.world.site
-        busy = [other for other in self.here.values() if other.errand and other.well and not other.condemned]
+        busy = [other for other in self.here.values() if other.errand]
         demand(not busy, f"{child} goes on an errand while {busy} is on one")
         child.errand = errand
         after = rng.uniform(1.0, 5.0)

@@ -506,15 +506,39 @@ def does_not_obey_retry_after(patch: Patch) -> None:
     patch.setattr(outcomes, "throttle", lambda run, retry_after: run.breaker.open("asked", run.now, 0.5))
 
 
-@mistake
+@mistake_in(Trouble.ALIKE, Trouble.RETRY, references=60)
 def takes_known_bad_references_for_an_outage(patch: Patch) -> None:
     suspect = breaker.Breaker.suspect
 
     def credulous(breaker: breaker.Breaker, one: Any, slots: int) -> Any:
-        return suspect(breaker, msgspec.structs.replace(one, fresh=True), slots)
+        one.reference.suspicious = False
+        return suspect(breaker, one, slots)
 
     patch.setattr(breaker.Breaker, "suspect", credulous)
-    patch.setattr(session.SharedSession, "ask_again", lambda session: None)
+
+
+@mistake_in(Trouble.ALIKE, Trouble.RETRY, references=60)
+def never_asks_with_a_login_whether_the_site_is_back(patch: Patch) -> None:
+    take = queue.Queue.take
+
+    def forgetful(queue: queue.Queue, poison: int) -> Any:
+        reference = take(queue, poison)
+        if reference is not None:
+            reference.suspected = -1
+        return reference
+
+    patch.setattr(queue.Queue, "take", forgetful)
+
+
+@mistake_in(Trouble.ALIKE, Trouble.RETRY, references=60)
+def forgets_which_references_it_knows_to_be_bad(patch: Patch) -> None:
+    rate = outcomes._is_charged
+
+    def forgetful(run: RunState, attempt: Any, failure: Failed) -> bool:
+        attempt.reference.suspicious = False
+        return rate(run, attempt, failure)
+
+    patch.setattr(outcomes, "_is_charged", forgetful)
 
 
 @mistake_in(Trouble.ERRANDS, Trouble.SLOW, references=200, workers=1)

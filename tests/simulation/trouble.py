@@ -22,6 +22,7 @@ class Trouble(StrEnum):
     STUBBORN = "stubborn"  # trees that refuse to die for a while
     FLAKY = "flaky"  # references that fail some times, then succeed
     BAD = "bad"  # references that never succeed
+    ALIKE = "alike"  # many references that never succeed, all in the same way, as in an outage
     FORBIDDEN = "forbidden"  # references that are forbidden for good, many in a row
     POISON = "poison"  # references that take their browser or child down
     SLOW = "slow"  # references that take long
