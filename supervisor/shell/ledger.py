@@ -12,23 +12,18 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Self, assert_never
+from typing import Self
 
 import msgspec
 
 from supervisor.core.backlog import Backlog
 from supervisor.core.records import (
-    AttemptFailed,
-    AttemptForgiven,
-    AttemptStarted,
-    AttemptSucceeded,
     Entry,
     Incident,
     Record,
-    ReferenceGivenUp,
-    ReferenceReopened,
 )
 from supervisor.shell.folders import folder_name
+from supervisor.shell.ledger_records import LedgerConflict, add_incident, expect_one, write
 from supervisor.shell.ledger_schema import (
     APPLICATION_ID,
     SCHEMA,
@@ -42,14 +37,12 @@ from supervisor.shell.ledger_schema import (
     write_ahead_log,
 )
 from supervisor.shell.run_directory import fsync_directory
-from worker.protocol import Document, Kind
+from worker.protocol import Kind
+
+__all__ = ["Imported", "Ledger", "LedgerConflict", "LiveAttempt"]
 
 _LOST = "the supervisor or the machine went down during the attempt"
 _LOST_RUN = "the supervisor or the machine went down during the run"
-
-
-class LedgerConflict(Exception):  # noqa: N818 - named like the other outcomes of the ledger
-    """A record does not follow from what the ledger holds: a bug. Nothing of its batch was written."""
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -298,9 +291,9 @@ class Ledger:
                 " WHERE id = ? AND state = 'completed'",
                 (ref_id,),
             )
-            self._expect_one(db, cursor, ref_id, "reopened after its documents were found wrong")
+            expect_one(db, cursor, ref_id, "reopened after its documents were found wrong")
             db.execute("DELETE FROM document WHERE reference_id = ?", (ref_id,))
-            self._incident(db, Incident("reopened", detail, ref_id=ref_id), utc(wall))
+            add_incident(db, Incident("reopened", detail, ref_id=ref_id), utc(wall))
 
     # -------------------------------------------------------------------------------------------------------- records
     def apply(self, records: Sequence[Record], wall: float) -> None:
@@ -314,144 +307,9 @@ class Ledger:
             LedgerConflict: one of them does not follow from what the ledger holds; none is written.
             LedgerUnwritableError: disk full, locked, I/O error; none is written, and the same batch may be tried again.
         """
-        at = utc(wall)
         with self._transaction() as db:
             for record in records:
-                match record:
-                    case AttemptStarted():
-                        self._started(db, record, at)
-                    case AttemptSucceeded():
-                        self._succeeded(db, record, at)
-                    case AttemptFailed():
-                        self._failed(db, record, at, wall)
-                    case AttemptForgiven():
-                        self._forgiven(db, record)
-                    case ReferenceReopened(ref_id=ref_id):
-                        cursor = db.execute(
-                            "UPDATE reference SET state = 'pending', attempts = 0, crashes = 0, worker = NULL,"
-                            " finished_at = NULL WHERE id = ? AND state = 'failed'",
-                            (ref_id,),
-                        )
-                        self._expect_one(db, cursor, ref_id, "reopened")
-                    case ReferenceGivenUp(ref_id=ref_id, kind=kind, message=message):
-                        cursor = db.execute(
-                            "UPDATE reference SET state = 'failed', finished_at = ?, retry_at = NULL, error_kind = ?,"
-                            " error_message = ? WHERE id = ? AND state IN ('pending', 'waiting')",
-                            (at, kind.value, message, ref_id),
-                        )
-                        self._expect_one(db, cursor, ref_id, "given up")
-                    case Incident():
-                        self._incident(db, record, at)
-                    case _:
-                        assert_never(record)
-
-    def _started(self, db: sqlite3.Connection, record: AttemptStarted, at: str) -> None:
-        cursor = db.execute(
-            "UPDATE reference SET state = 'in_progress', attempts = attempts + 1, worker = ?, attempt = ?,"
-            " started_at = ?, retry_at = NULL WHERE id = ? AND state IN ('pending', 'waiting')",
-            (record.slot, record.attempt, at, record.ref_id),
-        )
-        self._expect_one(db, cursor, record.ref_id, f"started as attempt {record.attempt}")
-        db.execute(
-            "INSERT INTO attempt (id, reference_id, number, slot, incarnation, started_at) VALUES (?, ?, ?, ?, ?, ?)",
-            (record.attempt, record.ref_id, record.number, record.slot, record.incarnation, at),
-        )
-
-    def _succeeded(self, db: sqlite3.Connection, record: AttemptSucceeded, at: str) -> None:
-        cursor = db.execute(
-            "UPDATE reference SET state = 'completed', finished_at = ?, error_kind = NULL, error_message = NULL"
-            " WHERE id = ? AND state = 'in_progress' AND attempt = ?",
-            (at, record.ref_id, record.attempt),
-        )
-        self._expect_one(db, cursor, record.ref_id, f"completed by attempt {record.attempt}")
-        cursor = db.execute(
-            "UPDATE attempt SET outcome = 'succeeded', ended_at = ?, steps = ?"
-            " WHERE id = ? AND reference_id = ? AND outcome = 'running'",
-            (at, msgspec.json.encode(record.steps).decode(), record.attempt, record.ref_id),
-        )
-        self._expect_one(db, cursor, record.ref_id, f"completed by attempt {record.attempt}")
-        db.execute("DELETE FROM document WHERE reference_id = ?", (record.ref_id,))
-        db.executemany(
-            "INSERT INTO document (reference_id, name, attempt, url, bytes, sha256, pages)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [_document_row(record.ref_id, record.attempt, document) for document in record.documents],
-        )
-
-    def _failed(self, db: sqlite3.Connection, record: AttemptFailed, at: str, wall: float) -> None:
-        if record.retry_in is None:
-            state, finished_at, retry_at = "failed", at, None
-        elif record.retry_in > 0:
-            state, finished_at, retry_at = "waiting", None, utc(wall + record.retry_in)
-        else:
-            state, finished_at, retry_at = "pending", None, None
-        cursor = db.execute(
-            "UPDATE reference SET state = ?, finished_at = ?, retry_at = ?, attempts = attempts - ?,"
-            " crashes = crashes + ?, error_kind = ?, error_message = ?, worker = iif(? = 'failed', worker, NULL)"
-            " WHERE id = ? AND state = 'in_progress' AND attempt = ?",
-            (
-                state,
-                finished_at,
-                retry_at,
-                not record.counted,
-                record.crashed,
-                record.kind.value,
-                record.message,
-                state,
-                record.ref_id,
-                record.attempt,
-            ),
-        )
-        self._expect_one(db, cursor, record.ref_id, f"failed by attempt {record.attempt}")
-        cursor = db.execute(
-            "UPDATE attempt SET outcome = ?, ended_at = ?, kind = ?, message = ?, url = ?, status = ?, steps = ?"
-            " WHERE id = ? AND reference_id = ? AND outcome = 'running'",
-            (
-                "failed" if record.counted else "uncounted",
-                at,
-                record.kind.value,
-                record.message,
-                record.url or None,
-                record.status or None,
-                msgspec.json.encode(record.steps).decode(),
-                record.attempt,
-                record.ref_id,
-            ),
-        )
-        self._expect_one(db, cursor, record.ref_id, f"failed by attempt {record.attempt}")
-
-    def _forgiven(self, db: sqlite3.Connection, record: AttemptForgiven) -> None:
-        cursor = db.execute(
-            "UPDATE attempt SET outcome = 'uncounted' WHERE id = ? AND reference_id = ? AND outcome = 'failed'",
-            (record.attempt, record.ref_id),
-        )
-        self._expect_one(db, cursor, record.ref_id, f"forgiven attempt {record.attempt}")
-        if record.reopen:
-            cursor = db.execute(
-                "UPDATE reference SET state = 'pending', attempts = attempts - 1, worker = NULL, finished_at = NULL"
-                " WHERE id = ? AND state = 'failed' AND attempts > 0",
-                (record.ref_id,),
-            )
-        else:
-            cursor = db.execute(
-                "UPDATE reference SET attempts = attempts - 1"
-                " WHERE id = ? AND state IN ('pending', 'waiting', 'in_progress') AND attempts > 0",
-                (record.ref_id,),
-            )
-        self._expect_one(db, cursor, record.ref_id, f"forgiven attempt {record.attempt}")
-
-    @staticmethod
-    def _incident(db: sqlite3.Connection, record: Incident, at: str) -> None:
-        db.execute(
-            "INSERT INTO incident (at, what, detail, slot, reference_id, attempt) VALUES (?, ?, ?, ?, ?, ?)",
-            (at, record.what, record.detail, record.slot or None, record.ref_id or None, record.attempt or None),
-        )
-
-    @staticmethod
-    def _expect_one(db: sqlite3.Connection, cursor: sqlite3.Cursor, ref_id: int, change: str) -> None:
-        if cursor.rowcount != 1:
-            row = db.execute("SELECT state, attempt, attempts FROM reference WHERE id = ?", (ref_id,)).fetchone()
-            found = f"it is {row[0]}, its last attempt {row[1]}, {row[2]} counted" if row else "there is none"
-            raise LedgerConflict(f"reference {ref_id} cannot be {change}: {found}")
+                write(db, record, wall)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -474,7 +332,3 @@ class Ledger:
         # SQLite has rolled back by itself after a full disk or an I/O error.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-
-
-def _document_row(ref_id: int, attempt: int, document: Document) -> tuple[int, str, int, str, int, str, int | None]:
-    return (ref_id, document.name, attempt, document.url, document.bytes, document.sha256, document.pages)
