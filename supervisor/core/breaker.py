@@ -121,7 +121,9 @@ class Breaker:
             case BreakerState.RAMPING:
                 return not suspect.reference.suspicious
             case BreakerState.CLOSED:
-                evidence = [one for one in self._suspects if not one.reference.suspicious and one.alike is suspect.alike]
+                evidence = [
+                    one for one in self._suspects if not one.reference.suspicious and one.alike is suspect.alike
+                ]
                 references = {one.reference.ref_id for one in evidence}
                 workers = {one.slot for one in evidence}
                 return len(references) >= self._policy.breaker_references and len(workers) >= min(2, slots)

@@ -50,7 +50,7 @@ class Policy(msgspec.Struct, frozen=True):
     outage_limit: float = 10_800.0
     """How long the site may be down before the run stops, resumable; three hours let a two-hour maintenance pass."""
     fruitless_sessions: int = 3
-    """References in a row that met the login page with a fresh session, before anything was completed: the run stops."""
+    """References in a row that met the login page with a fresh session, with nothing completed: the run stops."""
     poison_crashes: int = 2
     """Crashes of its browser or worker after which a reference is set aside and tried last, alone."""
     sick_failures: int = 3

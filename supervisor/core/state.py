@@ -162,4 +162,6 @@ class RunState:
             if not 0 < reference.attempts <= self.policy.max_retries + 1:
                 raise AssertionError(f"{reference} has a number of attempts that is not allowed")
         if held or len(references) != len(self.attempts):
-            raise AssertionError(f"live attempts {list(self.attempts.values())} are not one a reference, or held by none")
+            raise AssertionError(
+                f"live attempts {list(self.attempts.values())} are not one a reference, or held by none"
+            )

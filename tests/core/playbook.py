@@ -171,7 +171,9 @@ class Playbook:
 
 def records(commands: list[co.Command], kind: type) -> list[Any]:
     """Return the records of a kind among the commands."""
-    return [command.record for command in commands if isinstance(command, co.Write) and isinstance(command.record, kind)]
+    return [
+        command.record for command in commands if isinstance(command, co.Write) and isinstance(command.record, kind)
+    ]
 
 
 def assigned(commands: list[co.Command]) -> list[str]:

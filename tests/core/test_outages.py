@@ -147,7 +147,7 @@ def test_new_evidence_on_the_way_to_full_speed_opens_it_again_but_known_bad_refe
 
 
 def test_when_every_reference_has_failed_a_login_tells_whether_the_site_is_back() -> None:
-    """Only bad references are left: without that they would be probes for hours, and the run would stop for an outage."""
+    """Only bad references are left: they would be probes for hours, and the run would stop for an outage."""
     play = Playbook.working("A", "B", "C", workers=3)
     for slot in (1, 2, 3):
         play.take(play.failed(slot, Kind.TIMEOUT))

@@ -176,7 +176,9 @@ def test_a_worker_that_fails_as_the_others_do_is_left_alone() -> None:
     """With nobody succeeding, it is not the worker's fault."""
     play = Playbook.working(*(f"R{number}" for number in range(20)), workers=1)
     for _ in range(4):
-        assert not [c for c in play.take(play.failed(1, Kind.DOCUMENT_STALLED)) if getattr(c, "message", 0) == Refresh()]
+        assert not [
+            c for c in play.take(play.failed(1, Kind.DOCUMENT_STALLED)) if getattr(c, "message", 0) == Refresh()
+        ]
 
 
 def test_a_success_makes_a_worker_well_again() -> None:

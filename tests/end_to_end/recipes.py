@@ -1,5 +1,4 @@
 """Recipes that go wrong on purpose, each on one reference or in one method. The reference is T-1042/B."""
-# ruff: noqa: ARG002 - what goes wrong makes no use of the arguments that the interface gives it
 
 import asyncio
 import contextlib

@@ -410,7 +410,9 @@ class Children:
             case "other":
                 other = max(0, attempt - rng.randint(1, 5))
                 world.later(rng.uniform(0, after), self.speak, child, Succeeded(other, (_DOCUMENT,)))
-                world.later(rng.uniform(0, after), self.speak, child, Failed(attempt + 3, Kind.NOT_FOUND, "", ready=True))
+                world.later(
+                    rng.uniform(0, after), self.speak, child, Failed(attempt + 3, Kind.NOT_FOUND, "", ready=True)
+                )
             case "garbage":
                 world.later(rng.uniform(0, after), self._garbled, child)
             case "early":

@@ -10,7 +10,7 @@ from supervisor.core import breaker, commands, dispatch, errands, machine, outco
 from supervisor.core.attempts import Phase
 from supervisor.core.failures import RULES
 from supervisor.core.fleet import MOVES, Slot, SlotState
-from supervisor.core.records import AttemptFailed, AttemptStarted, AttemptSucceeded, Incident, ReferenceReopened
+from supervisor.core.records import AttemptFailed, AttemptStarted, AttemptSucceeded, ReferenceReopened
 from supervisor.core.state import RunState, Stage
 from supervisor.shell.conductor import Conductor
 from tests.simulation.trouble import Night, Trouble
@@ -121,7 +121,7 @@ def loses_the_reference_when_its_worker_dies(patch: Patch) -> None:
             run.queue.in_progress -= 1
         gone(run, slot)
 
-    patch.setattr(machine.watchdog, "tree_gone", careless)
+    patch.setattr(watchdog, "tree_gone", careless)
 
 
 @mistake
@@ -135,7 +135,7 @@ def loses_the_reference_when_its_worker_dies_and_hides_it(patch: Patch) -> None:
             run.queue._known -= 1
         gone(run, slot)
 
-    patch.setattr(machine.watchdog, "tree_gone", careless)
+    patch.setattr(watchdog, "tree_gone", careless)
 
 
 @mistake
@@ -183,12 +183,14 @@ def takes_a_second_answer(patch: Patch) -> None:
         hear(run, slot, message)
         attempt = run.attempts.get(getattr(message, "attempt", 0))
         if isinstance(message, Succeeded) and attempt is not None and attempt.phase is Phase.PUBLISHING:
-            run.do(commands.Publish(attempt.attempt, attempt.reference.ref_id, attempt.reference.ref, 1, message.documents))
+            run.do(
+                commands.Publish(attempt.attempt, attempt.reference.ref_id, attempt.reference.ref, 1, message.documents)
+            )
 
     patch.setattr(machine, "_hear", twice)
 
 
-# ------------------------------------------------------------------------------------------------- records and durability
+# ------------------------------------------------------------------------------------------ records and durability
 @mistake
 def records_completed_before_publishing(patch: Patch) -> None:
     hear = machine._hear
@@ -305,11 +307,14 @@ def gives_up_one_attempt_early(patch: Patch) -> None:
     settle = outcomes.settle_failure
 
     def impatient(run: RunState, attempt: Any, failure: Failed) -> None:
-        policy, run.policy = run.policy, msgspec.structs.replace(run.policy, max_retries=max(0, run.policy.max_retries - 1))
+        policy, run.policy = (
+            run.policy,
+            msgspec.structs.replace(run.policy, max_retries=max(0, run.policy.max_retries - 1)),
+        )
         settle(run, attempt, failure)
         run.policy = policy
 
-    for module in (outcomes, watchdog, machine.outcomes):
+    for module in (outcomes, watchdog):
         patch.setattr(module, "settle_failure", impatient)
 
 
@@ -325,7 +330,9 @@ def charges_what_the_operator_interrupted(patch: Patch) -> None:
 
 @mistake
 def charges_during_an_outage(patch: Patch) -> None:
-    patch.setattr(outcomes, "_suspect_site", lambda run, suspect: run.breaker.suspect(suspect, run.live_slots()) and False)
+    patch.setattr(
+        outcomes, "_suspect_site", lambda run, suspect: run.breaker.suspect(suspect, run.live_slots()) and False
+    )
 
 
 @mistake
@@ -397,7 +404,7 @@ def hands_out_after_a_stop(patch: Patch) -> None:
     end = RunState.end
 
     def deaf(run: RunState, code: int, reason: str, *, at_once: bool = False) -> None:
-        if code != 3 or at_once or run.queue.unfinished < 5:  # noqa: PLR2004 - it hears at last
+        if code != 3 or at_once or run.queue.unfinished < 5:
             end(run, code, reason, at_once=at_once)
 
     patch.setattr(RunState, "end", deaf)
@@ -471,7 +478,7 @@ def logs_in_again_after_a_refusal(patch: Patch) -> None:
             failure = msgspec.structs.replace(failure, kind=Kind.LOGIN_FAILED)
         failed(run, failure)
 
-    patch.setattr(machine.errands, "failed", stubborn)
+    patch.setattr(errands, "failed", stubborn)
 
 
 @mistake
@@ -559,7 +566,7 @@ def goes_on_after_a_refused_login_in_mid_attempt(patch: Patch) -> None:
     end = RunState.end
 
     def deaf(run: RunState, code: int, reason: str, *, at_once: bool = False) -> None:
-        if code != 4:  # noqa: PLR2004 - the exit code of a refused login
+        if code != 4:
             end(run, code, reason, at_once=at_once)
 
     patch.setattr(RunState, "end", deaf)
@@ -591,6 +598,3 @@ def spins_when_it_has_finished(patch: Patch) -> None:
 @mistake
 def moves_a_slot_where_the_table_forbids_it(patch: Patch) -> None:
     patch.setitem(MOVES, SlotState.IDLE, MOVES[SlotState.IDLE] - {SlotState.LEAVING})
-
-
-

@@ -33,9 +33,7 @@ class Operator:
         site = world.site
         site.refuses_from += begin
         site.errands_fail_until += begin if site.errands_fail_until else 0.0
-        site.windows = [
-            window._replace(begin=window.begin + begin, end=window.end + begin) for window in site.windows
-        ]
+        site.windows = [window._replace(begin=window.begin + begin, end=window.end + begin) for window in site.windows]
         world.figures.outages += len(site.windows)
         if has(Trouble.EPIDEMIC):
             world.whatever_comes(moments(1)[0] if rng.random() < 0.7 else begin, self._epidemic)

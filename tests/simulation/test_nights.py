@@ -22,7 +22,9 @@ def test_a_thousand_nights_keep_every_promise() -> None:
             failures += failed
     if failures:
         smallest = shrink(failures[0])
-        raise AssertionError(f"{len(failures)} nights; the smallest: {smallest.error}\n{replay_command(smallest.night)}")
+        raise AssertionError(
+            f"{len(failures)} nights; the smallest: {smallest.error}\n{replay_command(smallest.night)}"
+        )
     assert total.nights == _NIGHTS
     troubles = (total.crashes, total.kills, total.outages, total.restarts)
     assert min(troubles) > _NIGHTS, f"too quiet to prove anything: {total}"

@@ -126,7 +126,7 @@ class Website:
         return None
 
     def down_for(self, begin: float, end: float) -> float:
-        """Return the longest time between these two in which something was wrong for everyone, gaps of less than 200 s included."""
+        """Return the longest trouble for everyone between these two; gaps of less than 200 s count as trouble."""
         longest, since, until = 0.0, begin, begin
         for window in sorted(self.windows):
             if window.begin >= end or window.end <= begin:

@@ -24,8 +24,8 @@ from supervisor.shell.conductor import Conductor
 from tests.simulation.children import Children
 from tests.simulation.inspector import Inspector
 from tests.simulation.model_ledger import ModelLedger
-from tests.simulation.people import Operator
 from tests.simulation.oracle import Violation, demand
+from tests.simulation.people import Operator
 from tests.simulation.trouble import Night, Trouble, policy
 from tests.simulation.website import Website
 from worker.protocol import Document, Kind
@@ -180,7 +180,7 @@ class World:
     def _more(self) -> bool:
         return bool(self._heap) and self._heap[0][0] <= self.now + 0.05
 
-    # ------------------------------------------------------------------------------------------------ starts and crashes
+    # -------------------------------------------------------------------------------------------- starts and crashes
     def start(self) -> None:
         """Somebody starts the run, for the first time or again."""
         if self.conductor is not None:
@@ -227,7 +227,7 @@ class World:
             return True
         self.figures.restarts += 1
         demand(self.figures.restarts < 400, "the run is started again and again, and never finishes")
-        if finish.code == 4:  # noqa: PLR2004 - the exit code of a refused login
+        if finish.code == 4:
             self.site.refuses_from = float("inf")  # the operator corrects the password
         self._down(self.rng.choice((1.0, 60.0, 600.0)))
         return False
@@ -277,7 +277,9 @@ class World:
     def discard(self, command: Discard) -> None:
         """Staging is thrown away, once that is durable."""
         row = self.ledger.rows[command.ref_id]
-        demand(self.ledger.outcomes.get(command.attempt) != "running", f"{command} before it was durable that it failed")
+        demand(
+            self.ledger.outcomes.get(command.attempt) != "running", f"{command} before it was durable that it failed"
+        )
         demand(self.published.get(command.ref_id) != command.attempt, f"{command}, but {row.ref} was published by it")
         self.staged.pop(command.attempt, None)
 
