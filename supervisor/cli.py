@@ -29,6 +29,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "What a run is doing, or how it ended."),
     "logs": ("logs", "The log lines of a run, in the order of time."),
     "verify": ("verify", "Check every document of a run against the ledger."),
+    "explain": ("explain", "Which references failed and why; the whole story of one."),
+    "retry": ("retry", "Queue failed references again."),
     "stop": ("stop", "Stop a run; what is in flight is finished first."),
     "doctor": ("doctor", "Can this machine do the job?"),
 }

@@ -56,7 +56,7 @@ class Staging:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._names: set[str] = {"evidence", "manifest.json"}
+        self._names: set[str] = {"evidence", "manifest.json", "previous"}
 
     def create(self) -> None:
         """Make the folder."""

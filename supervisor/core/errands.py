@@ -24,20 +24,16 @@ def under_way(run: RunState) -> bool:
     )
 
 
-def next_errand(run: RunState, slot: Slot) -> bool:
-    """Send an idle worker for what the run lacks; say whether it lacked something."""
+def next_errand(run: RunState, slot: Slot) -> None:
+    """Send an idle worker for what the run lacks: the session, or else the inventory."""
     limit = run.policy.errand_timeout
-    if not run.session.valid:
-        errand = _begin(run, slot)
-        run.do(Send(slot.number, slot.incarnation, LogIn(errand, limit)))
-        return True
-    if not run.inventory_known:
+    if run.session.valid:
         give_session(run, slot)
         errand = _begin(run, slot)
         staging = f"{run.policy.staging_root}/errand-{errand}"
         run.do(Send(slot.number, slot.incarnation, ExportInventory(errand, staging, limit)))
-        return True
-    return False
+    else:
+        run.do(Send(slot.number, slot.incarnation, LogIn(_begin(run, slot), limit)))
 
 
 def give_session(run: RunState, slot: Slot) -> None:

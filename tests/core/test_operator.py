@@ -54,9 +54,10 @@ def test_a_stop_hands_out_nothing_more_and_waits() -> None:
     assert play.take(ev.StopRequested(False, "stopped by the operator")) == []
     assert co.Send(1, 1, ShutDown()) in play.succeed(1)
     play.take(play.failed(2, Kind.TIMEOUT))
+    commands = []
     for slot in (1, 2):
         play.take(play.exited(slot, 0))
-        commands = play.take(play.gone(slot))
+        commands += play.take(play.gone(slot))
     assert finish(commands) == co.Finish(3, "stopped by the operator")
     assert play.machine.run.stage is Stage.FINISHED
     assert play.take(ev.StopRequested(True, "again")) == []
@@ -121,10 +122,6 @@ def test_retrying_a_reference_begins_anew() -> None:
     assert play.reference(1).attempts == 1
 
 
-def _broken(play: Playbook) -> Machine:
-    return play.machine
-
-
 def test_the_invariants_notice_what_must_never_be() -> None:
     """Each check fails on the state that it is there for."""
 
@@ -157,7 +154,7 @@ def test_the_invariants_notice_what_must_never_be() -> None:
 
 def _notices(play: Playbook, sentence: str) -> None:
     with pytest.raises(AssertionError, match=sentence):
-        _broken(play).check_invariants()
+        play.machine.check_invariants()
 
 
 def test_bugs_of_ours_are_not_hidden() -> None:

@@ -51,8 +51,7 @@ def test_failures_of_other_kinds_in_between_do_not_hide_an_outage() -> None:
     """An outage shows as refused connections here and as errors there; all of them are forgiven."""
     play = Playbook.working(*_MANY, workers=5)
     kinds = (Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.SERVER_ERROR, Kind.STEP_TIMEOUT, Kind.SERVER_ERROR)
-    for slot, kind in enumerate(kinds, 1):
-        commands = play.take(play.failed(slot, kind))
+    commands = [command for slot, kind in enumerate(kinds, 1) for command in play.take(play.failed(slot, kind))]
     assert len(records(commands, AttemptForgiven)) == 4
 
 
@@ -181,9 +180,10 @@ def test_an_outage_that_lasts_too_long_stops_the_run_but_a_pause_of_the_operator
                 play.take(play.of(slot, ErrandFailed(errand, Kind.NETWORK, "no", ready=True)))
     assert play.machine.run.ending.code == 3
     assert 60_000 < play.now < 62_000
+    commands = []
     for slot in (1, 2, 3):
         play.take(play.exited(slot, 0))
-        commands = play.take(play.gone(slot))
+        commands += play.take(play.gone(slot))
     assert finish(commands).reason.startswith("the site was down for 10800 s")
 
 

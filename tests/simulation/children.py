@@ -3,14 +3,15 @@
 from typing import TYPE_CHECKING
 
 from supervisor.core.commands import Kill
-from supervisor.core.events import MemoryMeasured, SpawnFailed, TreeGone, WorkerExited, WorkerGarbled, WorkerSpoke
+from supervisor.core.events import MemoryMeasured, SpawnFailed, TreeGone, WorkerExited, WorkerSpoke
+from tests.simulation.child import Child
 from tests.simulation.oracle import demand
 from tests.simulation.trouble import Trouble
+from tests.simulation.work import Work
 from worker.protocol import (
     VERSION,
     Assign,
     BrowserStarted,
-    Document,
     ErrandFailed,
     ExportInventory,
     Failed,
@@ -33,54 +34,7 @@ from worker.protocol import (
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-CRASH_KINDS = frozenset({Kind.WORKER_DIED, Kind.BROWSER_LOST, Kind.PAGE_CRASHED})
 _SLOW_HAND_OUT = 30.0
-_DOCUMENT = Document("a.pdf", "https://site/a.pdf", 1, "0" * 64, 1)
-
-
-class Child:
-    """One incarnation. Its tree may outlive its Python process, and it may go on speaking when it is condemned."""
-
-    __slots__ = (
-        "attempt",
-        "blame",
-        "condemned",
-        "doom",
-        "errand",
-        "frozen",
-        "heard_at",
-        "incarnation",
-        "process",
-        "ref",
-        "session",
-        "slot",
-        "tasks",
-        "tree",
-    )
-
-    def __init__(self, slot: int, incarnation: int, now: float) -> None:
-        self.slot = slot
-        self.incarnation = incarnation
-        self.process = True
-        self.tree = True
-        self.frozen = False
-        self.condemned = False
-        self.blame = False
-        self.doom: set[Kind] = set()
-        self.attempt = 0
-        self.errand = 0
-        self.ref = ""
-        self.session = b""
-        self.tasks = 0
-        self.heard_at = now
-
-    @property
-    def well(self) -> bool:
-        """It can speak."""
-        return self.process and self.tree and not self.frozen
-
-    def __repr__(self) -> str:
-        return f"worker {self.slot}.{self.incarnation}"
 
 
 class Children:
@@ -96,6 +50,7 @@ class Children:
         self.at_work: dict[str, Child] = {}
         """By reference: who works on it and is not verified dead."""
         self.has = world.night.troubles.__contains__
+        self._work = Work(self)
         self.start_failures = 0
         self.refusals = 0
         self.expiries = 0
@@ -179,7 +134,7 @@ class Children:
             case ExportInventory(errand=errand):
                 self._on_errand(child, errand, login=False)
             case Refresh():
-                self._recover(child)
+                self.recover(child)
             case ShutDown():
                 demand(not child.attempt, f"{child} is told to end with an attempt in its hands")
                 self._leave(child)
@@ -252,7 +207,8 @@ class Children:
         if child.tree:
             self.world.post(WorkerExited(child.slot, child.incarnation, code))
 
-    def _freeze(self, child: Child) -> None:
+    def freeze(self, child: Child) -> None:
+        """Stop beating; perhaps wake up again."""
         if not child.well:
             return
         child.frozen = True
@@ -261,17 +217,19 @@ class Children:
         if self.rng.random() < 0.3:
             self.world.later(self.rng.choice((5.0, 15.0, 25.0)), self._thaw, child)
         else:
-            self.world.later(self.world.policy.heartbeat_timeout + 1.0, self._must_be_condemned, child, "frozen")
+            self.world.later(self.world.policy.heartbeat_timeout + 1.0, self.must_be_condemned, child, "frozen")
 
     def _thaw(self, child: Child) -> None:
         child.frozen = False
         if child.attempt and self.rng.random() < 0.8:
             self.speak(child, Failed(child.attempt, Kind.STEP_TIMEOUT, "woke up", ready=True))
 
-    def _must_be_condemned(self, child: Child, why: str) -> None:
+    def must_be_condemned(self, child: Child, why: str) -> None:
+        """By now somebody must have noticed."""
         demand(child.condemned or not child.tree, f"{child} is {why} and nobody noticed in time")
 
-    def _recover(self, child: Child) -> None:
+    def recover(self, child: Child) -> None:
+        """Get ready again, after a while or never."""
         roll = self.rng.random()
         if self.has(Trouble.RECOVERY) and roll < 0.2:
             self.world.later(self.rng.uniform(0, 10), self.die, child, 3)
@@ -292,6 +250,7 @@ class Children:
         world, rng, site = self.world, self.rng, self.world.site
         busy = [other for other in self.here.values() if other.errand]
         demand(not busy, f"{child} goes on an errand while {busy} is on one")
+        demand(login or child.session == world.best_session, f"{child} exports without the session")
         child.errand = errand
         after = rng.uniform(1.0, 5.0)
         window = site.trouble(world.now)
@@ -343,7 +302,7 @@ class Children:
             self.expiries += 1
         self.speak(child, failure)
         if not failure.ready:
-            self._recover(child)
+            self.recover(child)
 
     # --------------------------------------------------------------------------------------------------------- attempts
     def _assigned(self, child: Child, message: Assign) -> None:
@@ -364,103 +323,4 @@ class Children:
         child.attempt, child.ref = attempt, ref
         child.tasks += 1
         self.at_work[ref] = child
-        self._work(child, message)
-
-    def _work(self, child: Child, message: Assign) -> None:
-        world, rng = self.world, self.rng
-        after, answer = self._outcome(child, message)
-        roll = rng.random()
-        if self.has(Trouble.DEATHS) and roll < 0.02:
-            world.later(rng.uniform(0, after), self.die, child, rng.choice((-9, -11, 1)))
-        if self.has(Trouble.FREEZES) and 0.02 <= roll < 0.03:
-            world.later(rng.uniform(0, after), self._freeze, child)
-        if self.has(Trouble.SILENCE) and 0.03 <= roll < 0.04:
-            self.blame(child, Kind.STUCK)
-            limit = world.policy.stuck_threshold
-            world.later(limit + 1.0, self._stuck, child, message.attempt)
-            if rng.random() < 0.5:
-                world.later(limit + rng.uniform(-0.5, 0.6), self.speak, child, answer)
-            return
-        if self.has(Trouble.LIES) and 0.04 <= roll < 0.07:
-            self._lie(child, message, after)
-        if isinstance(answer, Succeeded):
-            world.later(after, self._staged, child, answer)
-        else:
-            world.later(after, self.speak, child, answer)
-            if isinstance(answer, Failed) and not answer.ready:
-                world.later(after, self._recover, child)
-        if self.has(Trouble.DEATHS) and 0.07 <= roll < 0.08:
-            world.later(after, self.die, child, -9)
-
-    def _stuck(self, child: Child, attempt: int) -> None:
-        if child.attempt == attempt:
-            self._must_be_condemned(child, "stuck")
-
-    def _staged(self, child: Child, answer: Succeeded) -> None:
-        if child.well:
-            self.world.staged[answer.attempt] = answer.documents
-            self.speak(child, answer)
-
-    def _lie(self, child: Child, message: Assign, after: float) -> None:
-        world, rng = self.world, self.rng
-        attempt = message.attempt
-        match rng.choice(("twice", "other", "garbage", "early", "ready", "missing")):
-            case "twice":
-                world.later(after + rng.uniform(0, 3), self.speak, child, Succeeded(attempt, ()))
-            case "other":
-                other = max(0, attempt - rng.randint(1, 5))
-                world.later(rng.uniform(0, after), self.speak, child, Succeeded(other, (_DOCUMENT,)))
-                world.later(
-                    rng.uniform(0, after), self.speak, child, Failed(attempt + 3, Kind.NOT_FOUND, "", ready=True)
-                )
-            case "garbage":
-                world.later(rng.uniform(0, after), self._garbled, child)
-            case "early":
-                world.later(rng.uniform(0, after), self.speak, child, LoggedIn(1, b"stolen"))
-                world.later(rng.uniform(0, after), self.speak, child, InventoryExported(1, "x", "y", ",", "utf-8"))
-            case "ready":
-                world.later(rng.uniform(0, after), self.speak, child, Ready())
-                world.later(rng.uniform(0, after), self.speak, child, StartFailed("not now"))
-            case _:
-                world.later(rng.uniform(0, after), self._unstaged, child, attempt)
-
-    def _unstaged(self, child: Child, attempt: int) -> None:
-        """It says that it succeeded, and has staged something else."""
-        if child.well and child.attempt == attempt:
-            self.world.fates[attempt].add(Kind.PUBLISH_FAILED)
-            self.world.staged[attempt] = ()
-            self.speak(child, Succeeded(attempt, (_DOCUMENT, _DOCUMENT)))
-
-    def _garbled(self, child: Child) -> None:
-        if child.well:
-            self.blame(child, Kind.WORKER_GARBLED)
-            self.world.post(WorkerGarbled(child.slot, child.incarnation, "not msgpack"))
-
-    def _outcome(self, child: Child, message: Assign) -> tuple[float, Outbound]:
-        """What comes of the work, when nothing happens to the worker."""
-        world, rng, site = self.world, self.rng, self.world.site
-        attempt, truth = message.attempt, world.site.truths[message.ref]
-        ready = not (self.has(Trouble.RECOVERY) and rng.random() < 0.3)
-        window = site.trouble(world.now)
-        if window is not None:
-            kind = rng.choice(window.kinds)
-            after = message.deadline if kind is Kind.TIMEOUT else rng.uniform(0.5, 3.0)
-            return after, Failed(attempt, kind, "down", ready=ready, retry_after=window.retry_after)
-        if child.session != world.valid_session:
-            self.expiries += 1
-            return 1.0, Failed(attempt, Kind.SESSION_EXPIRED, "the login page came", ready=ready)
-        if world.disk_full and rng.random() < 0.5:
-            return truth.seconds, Failed(attempt, Kind.DISK_FULL, "no space", ready=ready)
-        if truth.times > 0:
-            truth.times -= 1
-            kind = truth.kind or Kind.TIMEOUT
-            if kind is Kind.WORKER_DIED:
-                world.later(truth.seconds, self.die, child, -11)
-                return truth.seconds + 10_000.0, Ready()
-            after = message.deadline if kind is Kind.TIMEOUT else truth.seconds
-            self.expiries += kind is Kind.SESSION_EXPIRED
-            return after, Failed(attempt, kind, "as the truth says", ready=ready and kind not in CRASH_KINDS)
-        if truth.seconds > message.deadline:
-            truth.seconds /= 2
-            return message.deadline, Failed(attempt, Kind.TIMEOUT, "too slow", ready=ready)
-        return truth.seconds, Succeeded(attempt, (_DOCUMENT,) * rng.randint(1, 3))
+        self._work.begin(child, message)

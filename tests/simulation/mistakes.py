@@ -497,6 +497,12 @@ def keeps_the_new_session_to_itself(patch: Patch) -> None:
     patch.setattr(Slot, "begin", current)
 
 
+@mistake_in(Trouble.ERRANDS)
+def exports_without_the_session(patch: Patch) -> None:
+    patch.setattr(errands, "give_session", lambda run, slot: None)
+    patch.setattr(dispatch, "give_session", errands.give_session, raising=False)
+
+
 @mistake
 def hands_out_during_an_open_breaker(patch: Patch) -> None:
     patch.setattr(breaker.Breaker, "allows", lambda breaker, in_flight, now: True)

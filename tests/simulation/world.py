@@ -138,7 +138,7 @@ class World:
         Raises:
             AssertionError: a promise was broken.
         """
-        limit = 400 * self.night.references + 100_000
+        limit = 150 * self.night.references + 10_000
         self.start()
         while True:
             if self.figures.events > limit or self.now > _DAYS:
@@ -284,7 +284,8 @@ class World:
         self.staged.pop(command.attempt, None)
 
     def load_inventory(self, command: LoadInventory) -> None:
-        """Read the export."""
+        """Read the export, as its file says."""
+        demand(command.file, f"{command} names no file")
         self.later(self.rng.uniform(0.1, 2.0), self._loaded)
 
     def _loaded(self) -> None:

@@ -1,0 +1,47 @@
+"""``run.py explain``: what became of a reference, and which failed and why."""
+
+import difflib
+from pathlib import Path
+
+import click
+
+from supervisor.commands import options
+from supervisor.errors import Exit, UserError
+from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.views import story
+from supervisor.views.text import clean
+
+_LOOKED_AT = 100_000
+"""References among which the nearest name is looked for."""
+
+
+@click.command(
+    "explain",
+    cls=options.Command,
+    examples="""
+    explain night              which references failed for good, by cause
+    explain night A-1001       the whole story of one reference
+    """,
+)
+@options.run_dir_argument
+@click.argument("ref", required=False)
+def command(run_dir: Path, ref: str | None) -> int:
+    """Tell the story of REF in the run in DIR; without REF, which references failed for good and why."""
+    directory = story.path_of(run_dir)
+    with LedgerReader(directory.ledger) as reader:
+        if ref is None:
+            for line in story.failures(reader):
+                click.echo(line)
+            return Exit.COMPLETED
+        found = reader.story(ref)
+        if found is None:
+            raise UserError(f"the run has no reference {clean(ref)!r}{_nearest(reader, ref)}")
+        for line in story.tell(directory, found):
+            click.echo(line)
+    return Exit.COMPLETED
+
+
+def _nearest(reader: LedgerReader, ref: str) -> str:
+    names = [row.ref for row, _ in zip(reader.references(), range(_LOOKED_AT), strict=False)]
+    near = difflib.get_close_matches(ref, names, n=3, cutoff=0.5)
+    return f"; the nearest are {', '.join(clean(name) for name in near)}" if near else ""

@@ -1,0 +1,140 @@
+"""What comes of an attempt in the simulated world: the truth about its reference, and everything that may go wrong."""
+
+from typing import TYPE_CHECKING
+
+from supervisor.core.events import WorkerGarbled
+from tests.simulation.child import Child
+from tests.simulation.trouble import Trouble
+from worker.protocol import (
+    Assign,
+    Document,
+    Failed,
+    Heartbeat,
+    InventoryExported,
+    Kind,
+    LoggedIn,
+    Outbound,
+    Ready,
+    StartFailed,
+    Succeeded,
+)
+
+if TYPE_CHECKING:
+    from tests.simulation.children import Children
+
+_CRASHES = frozenset({Kind.WORKER_DIED, Kind.BROWSER_LOST, Kind.PAGE_CRASHED})
+_DOCUMENT = Document("a.pdf", "https://site/a.pdf", 1, "0" * 64, 1)
+
+
+class Work:
+    """Decides what a child does with its reference."""
+
+    def __init__(self, children: "Children") -> None:
+        self.children = children
+        self.world = children.world
+        self.rng = children.rng
+
+    def begin(self, child: Child, message: Assign) -> None:
+        """The child begins to work on its reference."""
+        world, rng = self.world, self.rng
+        after, answer = self._outcome(child, message)
+        roll = rng.random()
+        if self.children.has(Trouble.DEATHS) and roll < 0.02:
+            world.later(rng.uniform(0, after), self.children.die, child, rng.choice((-9, -11, 1)))
+        if self.children.has(Trouble.FREEZES) and 0.02 <= roll < 0.03:
+            world.later(rng.uniform(0, after), self.children.freeze, child)
+        if self.children.has(Trouble.SILENCE) and 0.03 <= roll < 0.04:
+            self.children.blame(child, Kind.STUCK)
+            limit = world.policy.stuck_threshold
+            world.later(limit + 1.0, self._stuck, child, message.attempt)
+            if rng.random() < 0.5:
+                world.later(limit + rng.uniform(-0.5, 0.6), self.children.speak, child, answer)
+            return
+        if self.children.has(Trouble.LIES) and 0.04 <= roll < 0.07:
+            self._lie(child, message, after)
+        if isinstance(answer, Succeeded):
+            world.later(after, self._staged, child, answer)
+        else:
+            world.later(after, self.children.speak, child, answer)
+            if isinstance(answer, Failed) and not answer.ready:
+                world.later(after, self.children.recover, child)
+        if self.children.has(Trouble.DEATHS) and 0.07 <= roll < 0.08:
+            world.later(after, self.children.die, child, -9)
+
+    def _stuck(self, child: Child, attempt: int) -> None:
+        if child.attempt == attempt:
+            self.children.must_be_condemned(child, "stuck")
+
+    def _staged(self, child: Child, answer: Succeeded) -> None:
+        if child.well:
+            self.world.staged[answer.attempt] = answer.documents
+            self.children.speak(child, answer)
+
+    def _lie(self, child: Child, message: Assign, after: float) -> None:
+        world, rng = self.world, self.rng
+        attempt = message.attempt
+        match rng.choice(("twice", "other", "garbage", "early", "ready", "missing")):
+            case "twice":
+                world.later(after + rng.uniform(0, 3), self.children.speak, child, Succeeded(attempt, ()))
+            case "other":
+                other = max(0, attempt - rng.randint(1, 5))
+                world.later(rng.uniform(0, after), self.children.speak, child, Succeeded(other, (_DOCUMENT,)))
+                world.later(
+                    rng.uniform(0, after),
+                    self.children.speak,
+                    child,
+                    Failed(attempt + 3, Kind.NOT_FOUND, "", ready=True),
+                )
+            case "garbage":
+                world.later(rng.uniform(0, after), self._garbled, child)
+            case "early":
+                world.later(rng.uniform(0, after), self.children.speak, child, LoggedIn(1, b"stolen"))
+                world.later(
+                    rng.uniform(0, after), self.children.speak, child, InventoryExported(1, "x", "y", ",", "utf-8")
+                )
+            case "ready":
+                world.later(rng.uniform(0, after), self.children.speak, child, Ready())
+                world.later(rng.uniform(0, after), self.children.speak, child, StartFailed("not now"))
+            case _:
+                world.later(rng.uniform(0, after), self._unstaged, child, attempt)
+
+    def _unstaged(self, child: Child, attempt: int) -> None:
+        """It says that it succeeded, and has staged something else."""
+        if child.well and child.attempt == attempt:
+            self.world.fates[attempt].add(Kind.PUBLISH_FAILED)
+            self.world.staged[attempt] = ()
+            self.children.speak(child, Succeeded(attempt, (_DOCUMENT, _DOCUMENT)))
+
+    def _garbled(self, child: Child) -> None:
+        if child.well:
+            self.children.blame(child, Kind.WORKER_GARBLED)
+            self.world.post(WorkerGarbled(child.slot, child.incarnation, "not msgpack"))
+
+    def _outcome(self, child: Child, message: Assign) -> tuple[float, Outbound]:
+        """What comes of the work after so many seconds, when nothing happens to the worker."""
+        world, rng = self.world, self.rng
+        attempt, truth = message.attempt, world.site.truths[message.ref]
+        ready = not (self.children.has(Trouble.RECOVERY) and rng.random() < 0.3)
+        window = world.site.trouble(world.now)
+        seconds, retry_after, kind = truth.seconds, None, None
+        if window is not None:
+            kind, retry_after = rng.choice(window.kinds), window.retry_after
+        elif child.session != world.valid_session:
+            kind = Kind.SESSION_EXPIRED
+        elif world.disk_full and rng.random() < 0.5:
+            kind = Kind.DISK_FULL
+        elif truth.times > 0:
+            truth.times -= 1
+            kind = truth.kind
+        elif truth.seconds > message.deadline:
+            truth.seconds /= 2
+            kind = Kind.TIMEOUT
+        if kind is None:
+            return seconds, Succeeded(attempt, (_DOCUMENT,) * rng.randint(1, 3))
+        if kind is Kind.WORKER_DIED:
+            world.later(seconds, self.children.die, child, -11)
+            return seconds, Heartbeat(attempt, "dying", 0.0)
+        self.children.expiries += kind is Kind.SESSION_EXPIRED
+        seconds = message.deadline if kind is Kind.TIMEOUT else seconds
+        ready = ready and kind not in _CRASHES
+        return seconds, Failed(attempt, kind, "as the truth says", ready=ready, retry_after=retry_after)
