@@ -499,8 +499,8 @@ def keeps_the_new_session_to_itself(patch: Patch) -> None:
 
 @mistake_in(Trouble.ERRANDS)
 def exports_without_the_session(patch: Patch) -> None:
-    patch.setattr(errands, "give_session", lambda run, slot: None)
-    patch.setattr(dispatch, "give_session", errands.give_session, raising=False)
+    give = errands.give_session
+    patch.setattr(errands, "give_session", lambda run, slot: give(run, slot) if run.inventory_known else None)
 
 
 @mistake
