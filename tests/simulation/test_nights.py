@@ -41,11 +41,14 @@ def test_a_night_follows_from_its_seed_alone() -> None:
 
 def test_a_quiet_night_is_quiet() -> None:
     """With no trouble, each reference takes one attempt and nobody is killed but those that left by themselves."""
-    outcome = play(Night(1, 50, 3, frozenset()))
+    trace: list[str] = []
+    outcome = play(Night(1, 50, 3, frozenset()), trace.append)
     assert not outcome.error
     assert outcome.figures.attempts == 50
     assert outcome.figures.restarts == outcome.figures.crashes == 0
-    assert outcome.figures.kills == 3
+    kills = [line for line in trace if "Kill(" in line]
+    assert len(kills) == outcome.figures.kills >= 3
+    assert all("reason='left'" in line for line in kills)
 
 
 def test_each_trouble_alone_is_survived() -> None:
