@@ -231,7 +231,9 @@ def test_python_stacks_are_written_on_demand(worker: Child) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGUSR1)
     worker.beat()
-    assert "loop.py" in worker.stacks.read_text("utf-8")
+    stacks = worker.stacks.read_text("utf-8")
+    assert "worker/main.py" in stacks
+    assert "base_events.py" in stacks
     answer, _ = assign(worker, "plain")
     assert isinstance(answer, Succeeded), worker.said()
 
