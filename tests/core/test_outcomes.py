@@ -89,16 +89,16 @@ def test_retries_wait_longer_and_longer_up_to_the_limit() -> None:
     play = Playbook.working("A", workers=1, policy=policy)
     delays = []
     for _ in range(6):
-        delays.append(_failure(play.take(play.failed(1, Kind.DOCUMENT_STALLED))).retry_in)
+        delays.append(_failure(play.take(play.failed(1, Kind.RECIPE_ERROR))).retry_in)
         play.pass_time(delays[-1] or 0.0)
     assert delays == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0]
-    assert _failure(play.take(play.failed(1, Kind.DOCUMENT_STALLED, retry_after=100.0))).retry_in == 100.0
+    assert _failure(play.take(play.failed(1, Kind.RECIPE_ERROR, retry_after=100.0))).retry_in == 100.0
 
 
 def test_a_retry_is_handed_out_when_its_time_has_come() -> None:
     """The core names the moment, and another worker may take it."""
     play = Playbook.working("A", "B")
-    play.take(play.failed(1, Kind.DOWNLOAD_REFUSED))
+    play.take(play.failed(1, Kind.RECIPE_ERROR))
     assert play.machine.next_deadline() == 5.0
     assert assigned(play.pass_time(5.0)) == ["A"]
 
@@ -160,15 +160,15 @@ def test_a_worker_that_fails_where_others_succeed_gets_a_fresh_browser_then_a_fr
     """Three failures in a row, while others complete theirs: Refresh; three more: out with it."""
     play = Playbook.working(*(f"R{number}" for number in range(20)))
     for _ in range(2):
-        play.take(play.failed(1, Kind.DOCUMENT_STALLED))
+        play.take(play.failed(1, Kind.RECIPE_ERROR))
         play.succeed(2)
-    commands = play.take(play.failed(1, Kind.DOCUMENT_STALLED))
+    commands = play.take(play.failed(1, Kind.RECIPE_ERROR))
     assert co.Send(1, 1, Refresh()) in commands
     assert play.state(1) == "recovering"
     play.take(play.of(1, Ready()))
     for _ in range(2):
-        play.take(play.failed(1, Kind.DOCUMENT_STALLED))
-    commands = play.take(play.failed(1, Kind.DOCUMENT_STALLED))
+        play.take(play.failed(1, Kind.RECIPE_ERROR))
+    commands = play.take(play.failed(1, Kind.RECIPE_ERROR))
     assert co.Send(1, 1, ShutDown()) in commands
 
 
@@ -176,19 +176,17 @@ def test_a_worker_that_fails_as_the_others_do_is_left_alone() -> None:
     """With nobody succeeding, it is not the worker's fault."""
     play = Playbook.working(*(f"R{number}" for number in range(20)), workers=1)
     for _ in range(4):
-        assert not [
-            c for c in play.take(play.failed(1, Kind.DOCUMENT_STALLED)) if getattr(c, "message", 0) == Refresh()
-        ]
+        assert not [c for c in play.take(play.failed(1, Kind.RECIPE_ERROR)) if getattr(c, "message", 0) == Refresh()]
 
 
 def test_a_success_makes_a_worker_well_again() -> None:
     """The failures of a worker are counted in a row."""
     play = Playbook.working(*(f"R{number}" for number in range(20)))
     for _ in range(2):
-        play.take(play.failed(1, Kind.DOCUMENT_STALLED))
+        play.take(play.failed(1, Kind.RECIPE_ERROR))
         play.succeed(2)
     play.succeed(1)
-    play.take(play.failed(1, Kind.DOCUMENT_STALLED))
+    play.take(play.failed(1, Kind.RECIPE_ERROR))
     assert play.state(1) == "busy"
 
 

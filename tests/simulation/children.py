@@ -71,6 +71,7 @@ class Children:
         demand(slot not in self.here, f"slot {slot} gets a second child before the tree of its first is dead")
         demand(slot <= world.scaled, f"a child is started in slot {slot}, the operator wants {world.scaled}")
         child = Child(slot, incarnation, world.now)
+        world.figures.spawns += 1
         self.here[slot] = self.all[slot, incarnation] = child
         roll = rng.random()
         if world.epidemic_until > world.now or (self.has(Trouble.START) and roll < 0.25):
@@ -215,7 +216,7 @@ class Children:
         self.blame(child, Kind.FROZEN)
         self.blame(child, Kind.STUCK)
         if self.rng.random() < 0.3:
-            self.world.later(self.rng.choice((5.0, 15.0, 25.0)), self._thaw, child)
+            self.world.later(self.rng.choice((5.0, 30.0, 50.0)), self._thaw, child)
         else:
             self.world.later(self.world.policy.heartbeat_timeout + 1.0, self.must_be_condemned, child, "frozen")
 

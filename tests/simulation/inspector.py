@@ -22,8 +22,8 @@ from supervisor.core.records import (
     ReferenceGivenUp,
     ReferenceReopened,
 )
-from tests.simulation.oracle import NEVER_CHARGED, OUTAGE_KINDS, demand
-from tests.simulation.outage import OutageWatch
+from tests.simulation.oracle import NEVER_CHARGED, demand
+from tests.simulation.outage import KINDS, OutageWatch
 from tests.simulation.trouble import Trouble
 from worker.protocol import ExportInventory, Failed, InventoryExported, Kind, LoggedIn, LogIn
 
@@ -44,7 +44,7 @@ _FREE = frozenset(
 """Not counted, as long as a reference does not come back too often."""
 
 _ANSWERS = frozenset({Kind.NOT_FOUND, Kind.HTTP_ERROR, Kind.FORBIDDEN, Kind.DOCUMENT_INVALID, Kind.DOCUMENTS_MISSING})
-_MUST_COUNT = frozenset(Kind) - _FREE - NEVER_CHARGED - OUTAGE_KINDS
+_MUST_COUNT = frozenset(Kind) - _FREE - NEVER_CHARGED - KINDS
 
 
 class Inspector:
@@ -202,7 +202,7 @@ class Inspector:
             world.operator.hears_of_a_failure()
         if kind in _ANSWERS:
             self.outage.answered()
-        if kind in OUTAGE_KINDS:
+        if kind in KINDS:
             self.outage.failed(world.now, kind, started.slot, ref_id, attempt, charged=record.counted)
         if isinstance(event, WorkerSpoke) and isinstance(event.message, Failed) and kind is Kind.RATE_LIMITED:
             asked = event.message.retry_after

@@ -19,6 +19,3 @@ def demand(condition: object, sentence: str) -> None:
 
 NEVER_CHARGED = frozenset({Kind.DISK_FULL, Kind.LOGIN_REFUSED})
 """Nobody ever pays for these."""
-
-OUTAGE_KINDS = frozenset({Kind.NETWORK, Kind.OFFLINE, Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.STEP_TIMEOUT})
-"""How the site's being down may show."""

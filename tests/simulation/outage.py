@@ -5,10 +5,10 @@ from typing import NamedTuple
 from tests.simulation.oracle import demand
 from worker.protocol import Kind
 
-_GROUPS = (
+GROUPS = (
     frozenset({Kind.NETWORK, Kind.OFFLINE}),
-    frozenset({Kind.SERVER_ERROR}),
-    frozenset({Kind.TIMEOUT, Kind.STEP_TIMEOUT}),
+    frozenset({Kind.SERVER_ERROR, Kind.DOWNLOAD_REFUSED}),
+    frozenset({Kind.TIMEOUT, Kind.STEP_TIMEOUT, Kind.DOCUMENT_STALLED}),
 )
 _WINDOW = 100.0
 _REFERENCES = 3
@@ -23,6 +23,10 @@ class _Suspect(NamedTuple):
     attempt: int
     charged: bool
     first: bool
+
+
+KINDS = frozenset().union(*GROUPS)
+"""How the site's being down may show."""
 
 
 class OutageWatch:
@@ -59,7 +63,7 @@ class OutageWatch:
         self._suspects = [one for one in self._suspects if one.at >= now - _WINDOW]
         self._suspects.append(_Suspect(now, kind, slot, ref_id, attempt, charged, ref_id not in self._seen))
         self._seen.add(ref_id)
-        self.dark = self.dark or any(self._is_outage(group) for group in _GROUPS)
+        self.dark = self.dark or any(self._is_outage(group) for group in GROUPS)
         if self.dark:
             unforgiven = [one.attempt for one in self._suspects if one.charged]
             demand(not unforgiven, f"attempts {unforgiven} are charged in an outage")

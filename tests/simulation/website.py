@@ -3,6 +3,7 @@
 from random import Random
 from typing import NamedTuple
 
+from tests.simulation.outage import KINDS
 from tests.simulation.trouble import Night, Trouble
 from worker.protocol import Kind
 
@@ -37,7 +38,7 @@ _BAD = (
     Kind.INTERRUPTED,
 )
 _CRASHES = (Kind.WORKER_DIED, Kind.BROWSER_LOST, Kind.PAGE_CRASHED)
-_OUTAGES = (Kind.NETWORK, Kind.OFFLINE, Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.STEP_TIMEOUT)
+_OUTAGES = tuple(sorted(KINDS))
 
 
 class Truth:

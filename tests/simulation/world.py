@@ -42,6 +42,7 @@ class Figures(msgspec.Struct):
     attempts: int = 0
     crashes: int = 0
     kills: int = 0
+    spawns: int = 0
     outages: int = 0
     restarts: int = 0
     hours: float = 0.0
