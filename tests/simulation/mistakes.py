@@ -589,7 +589,7 @@ def sleeps_through_a_retry(patch: Patch) -> None:
     patch.setattr(queue.Queue, "promote", lambda queue, now: None)
 
 
-@mistake_in(Trouble.LEDGER, Trouble.STOP, references=3)
+@mistake_in(Trouble.LEDGER, Trouble.STOP, references=15, workers=1)
 def spins_when_it_has_finished(patch: Patch) -> None:
     deadline = machine.Machine.next_deadline
 

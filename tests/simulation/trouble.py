@@ -71,7 +71,7 @@ def policy(rng: Random) -> Policy:
     return Policy(
         task_timeout=60.0,
         stuck_threshold=100.0,
-        watchdog_interval=120.0,
+        watchdog_interval=60.0,
         max_retries=rng.choice((0, 1, 2, 2, 2, 4)),
         worker_delay=rng.choice((0.0, 0.5, 1.0)),
         retry_delay=rng.choice((5.0, 5.0, 60.0)),

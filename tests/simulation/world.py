@@ -198,8 +198,10 @@ class World:
         self.machine = machine
         self.inspector.begin(machine, lost)
         self.conductor = Conductor(machine, self, self.children, self, self)
+        self.post(TimePassed())
         if self.disk_full:
             self.operator.disk_fills()
+        self.conductor.flush()
         if Trouble.CRASH in self.night.troubles and self.figures.crashes < 12:
             self.later(self.rng.expovariate(1 / 150.0), self.crash)
 
