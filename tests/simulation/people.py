@@ -23,7 +23,7 @@ class Operator:
     def __init__(self, world: "World") -> None:
         self.world = world
         self._retries = 20
-        self._reruns = 2
+        self._reruns = 1
         rng, has, horizon = world.rng, world.night.troubles.__contains__, world.horizon
         begin = world.now
 

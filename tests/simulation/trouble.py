@@ -61,7 +61,7 @@ class Night(msgspec.Struct, frozen=True):
 def night(seed: int, references: int = 200) -> Night:
     """Return the night of a seed: a handful of troubles, sometimes all, sometimes none."""
     rng = Random(seed)  # noqa: S311 - a simulation wants to be repeatable, not secret
-    share = rng.choice((0.0, 0.1, 0.25, 0.5, 1.0))
+    share = rng.choice((0.0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.5, 1.0))
     troubles = frozenset(trouble for trouble in Trouble if rng.random() < share)
     return Night(seed, references, rng.randint(1, 6), troubles)
 

@@ -88,7 +88,7 @@ class Website:
             self.windows += [self._throttle(horizon) for _ in range(rng.randint(1, 3))]
         if Trouble.ALIKE in night.troubles:
             kind = rng.choice((Kind.TIMEOUT, Kind.SERVER_ERROR, Kind.NETWORK))
-            for ref in rng.sample(self.refs, len(self.refs) // 8 + 1):
+            for ref in rng.sample(self.refs, len(self.refs) // 12 + 1):
                 self.truths[ref] = Truth(kind, FOR_EVER, 2.0)
         if Trouble.FORBIDDEN in night.troubles:
             first = rng.randrange(len(self.refs))
