@@ -2,14 +2,22 @@
 
     protocol.py    the wire: frozen messages, msgpack, version, size limit (shared with the supervisor)
     settings.py    what a child is told when it is started (shared with the supervisor)
-    main.py        the entry of the child process: session, signals, log, then the loop
-    loop.py        messages in, work done under a deadline, answers out; the ladder of recoveries
+    main.py        the entry of the child process: session, signals, environment, log, then the loop
+    loop.py        messages in, one after the other; exits.py has the codes by which a worker says why it ended
+    wire.py        whole messages on a pipe that never blocks
+    work.py        one message's work: an attempt, a login, an export, and the answer to it
+    watched.py     the recipe under its deadline, ended early when its page crashed or hangs
+    recovery.py    the ladder back to a page that works: same page, fresh page, fresh context, fresh browser
     heartbeat.py   the pulse that says the event loop turns, and the thread that watches the supervisor
-    browser.py     launches and relaunches the browser, keeps and restores the session
-    visit.py       what a recipe holds in its hand: page, steps, goto, fetch, download, secrets
-    documents.py   staging and verification of each document
+    browser.py     launches and relaunches the browser; session.py keeps and restores what being logged in means
+    observer.py    what a browser context does beside the calls: answers, failures, popups, crashes
+    visit.py       what a recipe holds in its hand: page, steps, goto, fetch, download, save, secrets
+    downloads.py   a download raced against all that means it will never come
+    documents.py   staging and verification of each document; evidence.py what a failure leaves behind
     failures.py    foreign exceptions become failure kinds, in this one module
-    site.py        the interface that a recipe implements
+    masking.py     keeps secrets out of log, messages and evidence; vault.py has the secrets
+    journal.py     the log file; deadlines.py the one way to await a browser
+    site.py        the interface that a recipe implements; loading.py finds and checks one
     sites/         recipes that come with the program; demo/ is a recipe and its website
 
 A worker writes only into the staging folder of its attempt and into its temporary folder. It never imports
