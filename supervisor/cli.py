@@ -31,6 +31,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("verify", "Check every document of a run against the ledger."),
     "explain": ("explain", "Which references failed and why; the whole story of one."),
     "retry": ("retry", "Queue failed references again."),
+    "pause": ("pause", "Hand out nothing more for now."),
+    "resume": ("resume", "Go on after a pause."),
+    "scale": ("scale", "More or fewer workers while a run goes on."),
+    "restart": ("restart", "A fresh process and browser for one worker."),
     "stop": ("stop", "Stop a run; what is in flight is finished first."),
     "doctor": ("doctor", "Can this machine do the job?"),
 }

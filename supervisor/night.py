@@ -20,6 +20,7 @@ from supervisor.errors import Exit, UserError
 from supervisor.plan import Plan
 from supervisor.shell import linux, snapshot, sweep, workers
 from supervisor.shell.conductor import Conductor
+from supervisor.shell.control import Control
 from supervisor.shell.inbox import Inbox, Signals
 from supervisor.shell.journal import Journal
 from supervisor.shell.ledger import Ledger
@@ -162,6 +163,9 @@ class _Night:
 
             stack.enter_context(_clerk(self._directory, self._plan.show, self._journal))
             conductor = Conductor(machine, books, local, store, self._journal)
+            control = stack.enter_context(
+                contextlib.closing(Control(self._directory, conductor, selector, inbox, self._journal))
+            )
             loop = Loop(
                 conductor=conductor,
                 workers=local,
@@ -169,6 +173,7 @@ class _Night:
                 inbox=inbox,
                 signals=signals,
                 upkeep=upkeep,
+                control=control,
                 selector=selector,
                 snapshot=picture,
             )

@@ -1,17 +1,20 @@
-"""``run.py retry``: failed references get another chance at the next start."""
+"""``run.py retry``: failed references get another chance."""
 
+import contextlib
 import time
 from pathlib import Path
 
 import click
 
+from supervisor import control_client
 from supervisor.commands import options
 from supervisor.core.records import Incident, Record, ReferenceReopened
-from supervisor.errors import Exit, UserError
+from supervisor.errors import UserError
+from supervisor.shell.control_messages import Retry
 from supervisor.shell.ledger import Ledger
-from supervisor.shell.ledger_reader import LedgerReader, ReferenceRow
+from supervisor.shell.selection import select_failed
 from supervisor.views.story import path_of
-from supervisor.views.text import clean, plural
+from supervisor.views.text import plural
 
 
 @click.command(
@@ -27,26 +30,19 @@ from supervisor.views.text import clean, plural
 @click.argument("refs", nargs=-1, metavar="[REF]...")
 @click.option("--failed", is_flag=True, help="Every reference that failed for good.  [default: those that are named]")
 @click.option("--kind", metavar="KIND", help="Those that failed by this cause.  [default: any cause]")
-def command(run_dir: Path, refs: tuple[str, ...], *, failed: bool, kind: str | None) -> int:
-    """Queue failed references of the run in DIR again; the next start takes them. The run must have ended."""
+def command(run_dir: Path, refs: tuple[str, ...], *, failed: bool, kind: str | None) -> None:
+    """Queue failed references of the run in DIR again: a run that goes on takes them, else the next start does."""
     if sum((bool(refs), failed, kind is not None)) != 1:
         raise UserError("say which references: --failed, --kind KIND, or their names; one of the three")
     directory = path_of(run_dir)
+    if directory.owner() is not None:
+        with contextlib.suppress(control_client.NotRunningError):  # it ended a moment ago: the ledger is free
+            click.echo(control_client.ask(directory, Retry(refs, kind or "")).sentence)
+            return
     with directory.lock():
-        with LedgerReader(directory.ledger) as reader:
-            rows = [_failed(reader, ref) for ref in dict.fromkeys(refs)] if refs else list(reader.failures(kind))
-        records: list[Record] = [ReferenceReopened(row.id) for row in rows]
-        records += [Incident("reopened", "the operator wants it tried again", ref_id=row.id) for row in rows]
+        entries = select_failed(directory.ledger, refs, kind or "")
+        records: list[Record] = [ReferenceReopened(entry.ref_id) for entry in entries]
+        records += [Incident("reopened", "the operator wants it tried again", ref_id=entry.ref_id) for entry in entries]
         with Ledger.open(directory.ledger) as ledger:
             ledger.apply(records, time.time())
-    click.echo(f"{plural(len(rows), 'reference')} queued again; start goes on with them")
-    return Exit.COMPLETED
-
-
-def _failed(reader: LedgerReader, ref: str) -> ReferenceRow:
-    row = reader.reference(ref)
-    if row is None:
-        raise UserError(f"the run has no reference {clean(ref)!r}")
-    if row.state != "failed":
-        raise UserError(f"{clean(ref)} has not failed: it is {row.state.replace('_', ' ')}")
-    return row
+    click.echo(f"{plural(len(entries), 'reference')} queued again; start goes on with them")

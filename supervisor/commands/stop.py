@@ -1,5 +1,6 @@
 """``run.py stop``: end a run from another terminal."""
 
+import contextlib
 import os
 import signal
 import time
@@ -7,11 +8,14 @@ from pathlib import Path
 
 import click
 
+from supervisor import control_client
 from supervisor.commands import options
 from supervisor.errors import MachineError
 from supervisor.shell import linux
+from supervisor.shell.control_messages import Stop
 from supervisor.shell.run_directory import RunDirectory
 
+_ANSWER_SECONDS = 10.0
 _BETWEEN_SIGNALS = 0.3
 """Seconds in which the first signal is surely noticed: two that wait at once count as one."""
 
@@ -33,6 +37,9 @@ def command(run_dir: Path, now: bool) -> None:  # noqa: FBT001 - click passes it
     owner = directory.owner()
     if owner is None:
         click.echo(f"no run is active in {run_dir}")
+        return
+    with contextlib.suppress(control_client.UnreachableError):  # a signal reaches it as well
+        click.echo(control_client.ask(directory, Stop(now), _ANSWER_SECONDS).sentence)
         return
     if not owner.pid:
         raise MachineError(f"{run_dir} is in use, but it is not known by whom; try again in a moment")

@@ -79,9 +79,16 @@ class Conductor:
         self._store = store
         self._journal = journal
         self._batch = 0
+        self.written = 0
+        """The last batch that is on disk."""
         self._records: list[Record] = []
         self._dependent: list[Command] = []
         self._held: deque[tuple[int, list[Command]]] = deque()
+
+    @property
+    def submitted(self) -> int:
+        """The last batch that was handed to the ledger."""
+        return self._batch
 
     def take(self, event: Event, now: float) -> None:
         """Let the machine handle one event; carry out what depends on no record, keep the rest for `flush`."""
@@ -112,6 +119,7 @@ class Conductor:
 
     def durable(self, batch: int) -> None:
         """The ledger has every batch up to this one on disk."""
+        self.written = batch
         while self._held and self._held[0][0] <= batch:
             for command in self._held.popleft()[1]:
                 self._carry_out(command)

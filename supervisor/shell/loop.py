@@ -15,6 +15,7 @@ from supervisor.core.events import Event, LoopStalled, StopRequested, TimePassed
 from supervisor.core.state import Stage
 from supervisor.errors import MachineError
 from supervisor.shell.conductor import Conductor
+from supervisor.shell.control import Control
 from supervisor.shell.inbox import Broken, Durable, Inbox, Signals
 from supervisor.shell.ledger_thread import LedgerThread
 from supervisor.shell.upkeep import Upkeep
@@ -39,6 +40,7 @@ class Loop:
         inbox: Inbox,
         signals: Signals,
         upkeep: Upkeep,
+        control: Control,
         selector: selectors.BaseSelector,
         snapshot: Callable[[], Snapshot],
     ) -> None:
@@ -48,6 +50,7 @@ class Loop:
         self._inbox = inbox
         self._signals = signals
         self._upkeep = upkeep
+        self._control = control
         self._selector = selector
         self._snapshot = snapshot
         self._stops = 0
@@ -85,7 +88,10 @@ class Loop:
         self._take_signals(now)
         if now >= self._conductor.machine.next_deadline():
             self._take(TimePassed(), now)
+        for event in self._control.events():
+            self._take(event, now)
         self._conductor.flush()
+        self._control.answer(now)
         self._upkeep.tick(now, self._snapshot)
         if self._ledger.trouble and self._stops and self._conductor.machine.run.stage is Stage.FINISHED:
             raise MachineError(f"the run ends, but the ledger cannot be written: {self._ledger.trouble}")

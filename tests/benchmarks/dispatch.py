@@ -25,6 +25,7 @@ from supervisor.core.machine import Machine
 from supervisor.core.policy import Policy
 from supervisor.shell import snapshot, workers
 from supervisor.shell.conductor import Conductor
+from supervisor.shell.control import Control
 from supervisor.shell.inbox import Inbox, Signals
 from supervisor.shell.journal import Journal
 from supervisor.shell.ledger import Ledger
@@ -126,13 +127,16 @@ def nightfleet(references: int, count: int, folder: Path) -> tuple[float, float]
         upkeep = stack.enter_context(contextlib.closing(Upkeep(directory, local, inbox, journal, 0)))
         store = NothingToStore(inbox)
         who = snapshot.identity("none", "bench")
+        conductor = Conductor(machine, books, local, store, journal)
+        control = stack.enter_context(contextlib.closing(Control(directory, conductor, selector, inbox, journal)))
         loop = Loop(
-            conductor=Conductor(machine, books, local, store, journal),
+            conductor=conductor,
             workers=local,
             ledger=books,
             inbox=inbox,
             signals=signals,
             upkeep=upkeep,
+            control=control,
             selector=selector,
             snapshot=lambda: snapshot.picture(who, machine.run, local, metrics, ()),
         )
