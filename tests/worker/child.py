@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 import psutil
 
-from tests.worker.lot_site import PASSWORD, USER, LotSite
+from tests.worker.lot_site import PASSWORD, USER
 from worker.main import run
 from worker.protocol import BrowserStarted, FromWorker, Heartbeat, LoggedIn, LogIn, Ready, ToWorker, encode, from_worker
 from worker.settings import WorkerSettings
@@ -144,10 +145,9 @@ class Child:
             with contextlib.suppress(psutil.NoSuchProcess):  # its parent took it along
                 process.send_signal(signal.SIGKILL)
         self.process.join(10)
+        gone(tree, 10)  # what still lives would write into the folder that is about to go
         self.process.close()
         self.connection.close()
-        import shutil  # noqa: PLC0415 - only here
-
         shutil.rmtree(self.temp, ignore_errors=True)
 
 
@@ -166,6 +166,3 @@ def _alive(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-__all__ = ["Child", "LotSite", "gone"]
