@@ -30,6 +30,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("logs", "The log lines of a run, in the order of time."),
     "verify": ("verify", "Check every document of a run against the ledger."),
     "explain": ("explain", "Which references failed and why; the whole story of one."),
+    "report": ("report", "The morning report: what came, what failed and why."),
     "retry": ("retry", "Queue failed references again."),
     "pause": ("pause", "Hand out nothing more for now."),
     "resume": ("resume", "Go on after a pause."),

@@ -6,6 +6,7 @@ import click
 
 from supervisor.commands import options
 from supervisor.views import clerk
+from supervisor.views.report import write_report
 from supervisor.views.tracking import write_tracking
 
 
@@ -13,5 +14,5 @@ from supervisor.views.tracking import write_tracking
 @options.run_dir_argument
 @click.option("--show", type=click.Choice(["live", "plain", "quiet"]), required=True)
 def command(run_dir: Path, show: str) -> int:
-    """Write tracking.json and draw the progress until standard input ends."""
-    return clerk.run(run_dir, show, write_tracking=write_tracking)
+    """Write tracking.json and draw the progress until standard input ends, then write the report."""
+    return clerk.run(run_dir, show, write_tracking=write_tracking, write_report=write_report)

@@ -231,6 +231,11 @@ class LedgerReader:
         row = self._db.execute(_ATTEMPTS + " WHERE id = ?", (attempt,)).fetchone()
         return _attempt(row) if row else None
 
+    def attempts(self) -> Iterator[AttemptRow]:
+        """Yield every attempt, the first one first. Memory for one at a time."""
+        for row in self._db.execute(_ATTEMPTS + " ORDER BY id"):
+            yield _attempt(row)
+
     def story(self, ref: str) -> Story | None:
         """Return everything about one reference, None when the run does not have it."""
         reference = self.reference(ref)

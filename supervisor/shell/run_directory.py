@@ -89,6 +89,7 @@ class RunDirectory:
         self.status = self.path / "status.json"
         self.inventory = self.path / "inventory.csv"
         self.report = self.path / "report.html"
+        self.failures_csv = self.path / "failures.csv"
         self.private = self.path / _PRIVATE
         self.staging_root = self.private / "staging"
         self.replaced = self.private / "replaced"

@@ -1,4 +1,6 @@
-"""The process beside a run that writes tracking.json and draws the progress, so that neither can slow the run down.
+"""The process beside a run that writes tracking.json, draws the progress and at the end writes the report.
+
+None of it can slow the run down.
 
 It is started by the supervisor and ends at the end of its standard input: with the supervisor, however that ends. A
 terminal that takes no more (Ctrl-S) blocks the drawing thread only; tracking.json has a thread of its own.
@@ -36,6 +38,7 @@ def run(
     show: str,
     *,
     write_tracking: Callable[[Path], object],
+    write_report: Callable[[Path], object],
     stdin_fd: int = 0,
     output: TextIO | None = None,
 ) -> int:
@@ -45,6 +48,7 @@ def run(
         run_dir: the run directory.
         show: ``live``, ``plain`` or ``quiet``.
         write_tracking: writes tracking.json of a run directory from its ledger.
+        write_report: writes its morning report; the last thing to be done.
         stdin_fd: what tells of the supervisor's end.
         output: where to draw; standard output when None.
     """
@@ -54,7 +58,7 @@ def run(
         os.nice(5)
     over = threading.Event()
     books = threading.Thread(
-        target=_keep_books, args=(run_dir, write_tracking, stdin_fd, over), name="tracking", daemon=True
+        target=_keep_books, args=(run_dir, write_tracking, write_report, stdin_fd, over), name="tracking", daemon=True
     )
     books.start()
     try:
@@ -65,7 +69,13 @@ def run(
     return 0
 
 
-def _keep_books(run_dir: Path, write: Callable[[Path], object], stdin_fd: int, over: threading.Event) -> None:
+def _keep_books(
+    run_dir: Path,
+    write: Callable[[Path], object],
+    report: Callable[[Path], object],
+    stdin_fd: int,
+    over: threading.Event,
+) -> None:
     pause, trouble = _TRACKING_INTERVAL, ""
     done = False
     while not done:
@@ -76,15 +86,19 @@ def _keep_books(run_dir: Path, write: Callable[[Path], object], stdin_fd: int, o
         except Exception as error:  # noqa: BLE001 - a full disk or a busy ledger must not end the books: the next may do
             if str(error) != trouble:
                 trouble = str(error)
-                _complain(run_dir, trouble)
+                _complain(run_dir, "tracking.json", trouble)
         pause = max(_TRACKING_INTERVAL, (time.monotonic() - begun) * _TRACKING_SHARE)
     over.set()
+    try:
+        report(run_dir)
+    except Exception as error:  # noqa: BLE001 - the run is over and its exit code stands; `report` writes it again
+        _complain(run_dir, "the report", str(error))
 
 
-def _complain(run_dir: Path, trouble: str) -> None:
+def _complain(run_dir: Path, what: str, trouble: str) -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     with contextlib.suppress(OSError), (run_dir / "logs" / "clerk.log").open("a") as log:  # the disk may be full
-        log.write(f"{now} WARNING supervisor tracking.json could not be written: {clean(trouble)}\n")
+        log.write(f"{now} WARNING supervisor {what} could not be written: {clean(trouble)}\n")
 
 
 def _ended(fd: int, seconds: float) -> bool:

@@ -27,7 +27,9 @@ from pathlib import Path
 from supervisor.views import clerk
 def write(run_dir):
     (run_dir / "tracking.json").write_text("written")
-sys.exit(clerk.run(Path(sys.argv[1]), sys.argv[2], write_tracking=write))
+def report(run_dir):
+    (run_dir / "report.html").touch()
+sys.exit(clerk.run(Path(sys.argv[1]), sys.argv[2], write_tracking=write, write_report=report))
 """
 
 

@@ -1,0 +1,37 @@
+"""``run.py report``: the morning report."""
+
+from pathlib import Path
+
+import click
+
+from supervisor.commands import options
+from supervisor.errors import MachineError
+from supervisor.shell.run_directory import RunDirectory
+from supervisor.views.report import write_report
+from supervisor.views.story import path_of
+
+
+@click.command(
+    "report",
+    cls=options.Command,
+    examples="""
+    report night                       writes night/report.html and night/failures.csv
+    report night --against last-night  and compares the documents with those of an earlier run
+    """,
+)
+@options.run_dir_argument
+@click.option(
+    "--against",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="An earlier run directory of the same site.  [default: no comparison]",
+)
+def command(run_dir: Path, against: Path | None) -> None:
+    """Write the report of the run in DIR as of now. At its end a run writes one by itself, without a comparison."""
+    directory = path_of(run_dir)
+    earlier: RunDirectory | None = None if against is None else path_of(against)
+    try:
+        write_report(directory.path, earlier.path if earlier else None)
+    except OSError as error:
+        raise MachineError(f"the report cannot be written: {error.strerror or error}") from error
+    click.echo(f"{directory.report}\n{directory.failures_csv}")
