@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 
 import pikepdf
@@ -221,32 +220,18 @@ def test_it_ends_when_its_standard_input_does() -> None:
 
 def test_it_ends_when_its_parent_is_killed() -> None:
     """With --parent-pid the website does not outlive the process that it was made for."""
-    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    with demo("--vehicles", 1, "--parent-pid", parent.pid) as site:
-        with urllib.request.urlopen(f"{site.url}/login") as answer:  # noqa: S310 - our own loopback
-            assert answer.status == 200
-        parent.kill()
-        parent.wait()
-        assert site.process.wait(PATIENCE) == 0
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as parent:
+        with demo("--vehicles", 1, "--parent-pid", parent.pid) as site:
+            assert site.client().get("/login").status == 200
+            parent.kill()
+            assert site.process.wait(PATIENCE) == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "sentence"),
-    [
-        (("--faults", "alrt"), 2, "there is no fault named 'alrt'; did you mean alert?"),
-        (("--faults", "alert=2"), 2, "the rate of alert is 2, it must be above 0 and at most 1"),
-        (("--faults", "alert=0.6,slow=0.6"), 2, "the rates of the faults add up to 1.2, at most 1 is possible"),
-        (("--faults", "alert,alert"), 2, "the fault alert is chosen twice"),
-        (("--faults", "alert=often"), 2, "'alert=often' is not a choice of a fault"),
-        (("--vehicles", "many"), 2, "'many' is not a valid integer"),
-        (("--port", "99999"), 2, "99999 is not in the range"),
-    ],
-)
-def test_wrong_usage_gets_one_sentence(options: tuple[str, ...], code: int, sentence: str) -> None:
-    """The last line names what was found and what is allowed; there is no traceback."""
-    done = subprocess.run(command(*options), cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == code
-    assert sentence in done.stderr.splitlines()[-1]
+def test_wrong_usage_gets_one_sentence() -> None:
+    """The last line names what was found and what is allowed, the exit code is 2, and there is no traceback."""
+    done = subprocess.run(command("--faults", "alrt"), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("there is no fault named 'alrt'; did you mean alert?")
     assert "Traceback" not in done.stderr
 
 

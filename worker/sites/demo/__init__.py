@@ -4,7 +4,7 @@
     __main__.py   the website as a process of its own: ``python -m worker.sites.demo --port 0``
     website.py    its routes; sessions.py, control.py and journal.py are what they share
     vehicles.py   the inventory: seeded, the same in every process
-    papers.py     the vehicles' PDFs; pictures.py their photos and scans
+    papers.py     the vehicles' PDFs, made from forms.py; pictures.py has their photos and scans
     faults.py     which vehicle misbehaves how, and how often
     pages.py      the HTML; static/ has the style sheet and the script
 

@@ -5,6 +5,7 @@ whoever started it is gone. Exit codes: 0 ended as told, 2 wrong usage, 5 the po
 """
 
 import asyncio
+import importlib
 import json
 import os
 import signal
@@ -64,8 +65,8 @@ def main(
         click.echo(json.dumps(truth(inventory, plan), ensure_ascii=False))
         return
     credentials = Credentials(
-        os.environ.get("NIGHTFLEET_DEMO_USER", DEFAULTS["NIGHTFLEET_DEMO_USER"]),
-        os.environ.get("NIGHTFLEET_DEMO_PASSWORD", DEFAULTS["NIGHTFLEET_DEMO_PASSWORD"]),
+        os.environ.get("NIGHTFLEET_DEMO_USER") or DEFAULTS["NIGHTFLEET_DEMO_USER"],
+        os.environ.get("NIGHTFLEET_DEMO_PASSWORD") or DEFAULTS["NIGHTFLEET_DEMO_PASSWORD"],
     )
     website = Website(inventory, plan, credentials, latency=latency / 1000, control=control)
     sys.exit(asyncio.run(_serve(website.application(), port, parent_pid, until_stdin_closes=until_stdin_closes)))
@@ -92,6 +93,7 @@ async def _serve(app: web.Application, port: int, parent_pid: int | None, *, unt
         await site.start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         click.echo(json.dumps({"url": url, "pid": os.getpid()}))
+        await asyncio.to_thread(importlib.import_module, "worker.sites.demo.forms")  # before a document is asked for
         await stop.wait()
     except OSError as error:
         click.echo(f"Error: the website cannot listen on 127.0.0.1:{port}: {error.strerror}", err=True)

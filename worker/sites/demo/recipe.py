@@ -34,7 +34,7 @@ class Demo(Site):
     name = "demo"
 
     def __init__(self) -> None:
-        base = os.environ.get("NIGHTFLEET_DEMO_URL", DEFAULTS["NIGHTFLEET_DEMO_URL"]).rstrip("/")
+        base = (os.environ.get("NIGHTFLEET_DEMO_URL") or DEFAULTS["NIGHTFLEET_DEMO_URL"]).rstrip("/")
         self.start_url = f"{base}/inventory"
         self.login_url = f"{base}/login"
         self._vehicles = f"{base}/vehicle"
@@ -95,4 +95,5 @@ async def _click(visit: "Visit", name: str) -> None:
 
 
 def _secret(visit: "Visit", name: str) -> str:
-    return visit.secret(name) if name in os.environ else DEFAULTS[name]
+    given = os.environ.get(name) or os.environ.get(f"{name}_FILE")
+    return visit.secret(name) if given else DEFAULTS[name]
