@@ -1,5 +1,6 @@
 """``explain`` and ``retry``: why a reference failed is one command away, and so is another chance."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,14 @@ def test_an_unknown_reference_is_answered_with_the_nearest(night: RunDirectory) 
     assert "the nearest are A-1" in told.stderr
 
 
+def test_scripts_get_the_same_as_json(night: RunDirectory) -> None:
+    """One object a failed reference, or the whole story of one."""
+    (line,) = ask("explain", str(night.path), "--json").stdout.splitlines()
+    assert json.loads(line)["error_kind"] == "not_found"
+    told = json.loads(ask("explain", str(night.path), "A-1", "--json").stdout)
+    assert [attempt["status"] for attempt in told["attempts"]] == [404]
+
+
 @pytest.mark.parametrize("which", [("--failed",), ("--kind", "not_found"), ("A-1",)])
 def test_a_failed_reference_gets_another_chance(night: RunDirectory, which: tuple[str, ...]) -> None:
     """By all, by cause or by name: it is pending again with no attempt counted."""
@@ -93,3 +102,11 @@ def test_what_cannot_be_retried_is_said_and_nothing_changes(night: RunDirectory,
     assert len(told.stderr.splitlines()) == 1
     with Ledger.open(night.ledger) as ledger:
         assert ledger.backlog(2.0).failed == 1
+
+
+def test_the_report_is_written_on_demand(night: RunDirectory) -> None:
+    """The command names both files; a run directory of nothing to compare with is refused."""
+    told = ask("report", str(night.path))
+    assert told.stdout.splitlines() == [str(night.report), str(night.failures_csv)]
+    assert "not_found" in night.report.read_text()
+    assert ask("report", str(night.path), "--against", str(night.failures)).returncode == 2

@@ -4,6 +4,7 @@ import difflib
 from pathlib import Path
 
 import click
+import msgspec
 
 from supervisor.commands import options
 from supervisor.errors import Exit, UserError
@@ -21,21 +22,27 @@ _LOOKED_AT = 100_000
     examples="""
     explain night              which references failed for good, by cause
     explain night A-1001       the whole story of one reference
+    explain night --json       for scripts: one JSON object for each reference that failed
     """,
 )
 @options.run_dir_argument
 @click.argument("ref", required=False)
-def command(run_dir: Path, ref: str | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="JSON, what the ledger has.  [default: for people]")
+def command(run_dir: Path, ref: str | None, *, as_json: bool) -> int:
     """Tell the story of REF in the run in DIR; without REF, which references failed for good and why."""
     directory = story.path_of(run_dir)
     with LedgerReader(directory.ledger) as reader:
         if ref is None:
-            for line in story.failures(reader):
+            found_failed = (msgspec.json.encode(row).decode() for row in reader.failures())
+            for line in found_failed if as_json else story.failures(reader):
                 click.echo(line)
             return Exit.COMPLETED
         found = reader.story(ref)
         if found is None:
             raise UserError(f"the run has no reference {clean(ref)!r}{_nearest(reader, ref)}")
+        if as_json:
+            click.echo(msgspec.json.format(msgspec.json.encode(found).decode(), indent=2))
+            return Exit.COMPLETED
         for line in story.tell(directory, found):
             click.echo(line)
     return Exit.COMPLETED

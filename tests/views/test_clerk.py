@@ -170,3 +170,11 @@ def test_plain_lines_come_at_changes_and_every_ten_seconds() -> None:
     )
     said = reporter.lines(busy(run=paused.run, recent=notices), 24.0)
     assert [line.rpartition(" ")[2] for line in said] == ["loud"]
+
+
+def test_the_report_is_the_last_that_is_written(tmp_path: Path) -> None:
+    """It comes once the run is over, not before."""
+    clerk = start(tmp_path, "quiet", subprocess.DEVNULL)
+    assert not (tmp_path / "report.html").exists()
+    end(clerk)
+    assert (tmp_path / "report.html").exists()
