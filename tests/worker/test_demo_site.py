@@ -220,11 +220,13 @@ def test_it_ends_when_its_standard_input_does() -> None:
 
 def test_it_ends_when_its_parent_is_killed() -> None:
     """With --parent-pid the website does not outlive the process that it was made for."""
-    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as parent:
-        with demo("--vehicles", 1, "--parent-pid", parent.pid) as site:
-            assert site.client().get("/login").status == 200
-            parent.kill()
-            assert site.process.wait(PATIENCE) == 0
+    with (
+        subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as parent,
+        demo("--vehicles", 1, "--parent-pid", parent.pid) as site,
+    ):
+        assert site.client().get("/login").status == 200
+        parent.kill()
+        assert site.process.wait(PATIENCE) == 0
 
 
 def test_wrong_usage_gets_one_sentence() -> None:
