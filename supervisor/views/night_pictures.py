@@ -36,7 +36,8 @@ def timeline(figures: Figures) -> str:
             _rect("failure" if value == FAILURE else "work", _LEFT + first, top + 4, length, _ROW - 8)
             for first, length, value in _stretches(track)
         ]
-    for mark in figures.marks[:_MANY_MARKS]:
+    # Restarts first: the kill before one may be at the same place, and is what must be seen.
+    for mark in sorted(figures.marks[:_MANY_MARKS], key=lambda mark: mark.what != "restarted"):
         if mark.slot in rows:
             x, title = _x(figures, seconds(mark.at)), f"{_clock(figures, seconds(mark.at))} {mark.what}: {mark.detail}"
             parts.append(_rect(mark.what, x, rows[mark.slot] + 1, _MARK_WIDTH, _ROW - 2, title=title))
