@@ -6,7 +6,7 @@ from typing import Any
 
 from loguru import logger
 
-from worker.browser import Browser
+from worker.browser import Browser, answers
 from worker.deadlines import consume
 from worker.failures import classify, describe
 from worker.protocol import Kind
@@ -14,6 +14,9 @@ from worker.site import SiteFailure
 
 _GRACE = 1.0
 """Seconds that cancelled work gets to end."""
+
+_ANSWER_SECONDS = 2.0
+"""After a stalled download: a browser that does not answer for so long is what stalled it, and not the site."""
 
 _PING_EVERY = 2.0
 _LOOK = 0.5
@@ -59,6 +62,8 @@ class Watched:
             return None
         alive = self._browser.alive and not await self._goes_away()
         failure = classify(error, browser_alive=alive, recipe_file=self._recipe_file)
+        if failure.kind is Kind.DOCUMENT_STALLED and not await answers(self._browser.page, _ANSWER_SECONDS):
+            failure = SiteFailure(Kind.PAGE_HUNG, "the browser stopped answering in the middle of a download")
         if failure is not error:
             failure.__cause__ = error
         return failure
