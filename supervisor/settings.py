@@ -76,6 +76,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     free_returns: Annotated[
         int, Meta(ge=0, le=1000, description="How often a reference goes back uncounted when it was not to blame.")
     ] = 10
+    poison_crashes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Crashes of its worker after which a reference is tried last, alone; one more is final.",
+        ),
+    ] = 2
     login_tries: Annotated[
         int, Meta(ge=1, le=100, description="Logins that fail without being refused before the run is given up.")
     ] = 3

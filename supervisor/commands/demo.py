@@ -27,6 +27,7 @@ _CHAOS_DEFAULTS = {
     "breaker_pause_limit": 5.0,
     # So that no reference, and no worker, is given up for what the rehearsal did to it.
     "max_retries": 20,
+    "poison_crashes": 20,
     "free_returns": 1000,
     "start_failures_limit": 1000,
     "login_tries": 100,

@@ -44,7 +44,8 @@ def test_a_blow_in_mid_run_loses_nothing(
     assert not linux.is_running(struck.pid, struck.start_time)
     assert run.status is not None
     failures = run.status.metrics.failures
-    assert set(failures) <= CAUSES
+    # Chromium keeps the cookies of a session in its network service: when that dies, the login page comes.
+    assert set(failures) <= CAUSES | ({"session_expired"} if (victim, number) == ("network", signal.SIGKILL) else set())
     assert sum(failures.values()) <= 2
 
 
