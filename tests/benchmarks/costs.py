@@ -86,7 +86,7 @@ def a_reference(folder: Path, vehicles: int, workers: int) -> str:
 def at_rest(folder: Path, workers: int, seconds: float) -> str:
     """Measure the supervisor's share of a core while every worker waits for a site that never answers."""
     wishes = Wishes(vehicles=workers * 2, faults="never-answers=1.0")
-    with night(folder, wishes, "--workers", str(workers), "--task-timeout", "120") as process:
+    with night(folder, wishes, "--workers", str(workers), "--task-timeout", "180") as process:
         until(process, folder / "status.json", lambda seen: seen.totals.in_progress == workers)
         before, begun = cpu_seconds(process.pid), time.monotonic()
         over = begun + seconds
@@ -138,7 +138,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nightfleet-bench") as name:
         folder = Path(name)
         print(a_reference(folder / "busy", asked.vehicles, asked.workers), flush=True)
-        print(at_rest(folder / "rest", asked.workers, 20.0), flush=True)
+        print(at_rest(folder / "rest", asked.workers, 90.0), flush=True)
         print(after_a_kill(folder / "kill", 400), flush=True)
 
 

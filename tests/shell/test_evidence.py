@@ -1,32 +1,14 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from supervisor.shell import evidence
-from supervisor.shell.processes import Processes, Target, WorkerProcess
+from supervisor.shell.processes import WorkerProcess
 from tests.shell import fake_children as fake
-
-Spawn = Callable[[Target], WorkerProcess]
-
-
-@pytest.fixture
-def spawn(tmp_path: Path) -> Iterator[Spawn]:
-    """Start children whose trees are dead when the test is over."""
-    children: list[WorkerProcess] = []
-
-    def start(target: Target) -> WorkerProcess:
-        children.append(Processes(target).spawn(1, 1, fake.settings(tmp_path)))
-        return children[-1]
-
-    yield start
-    for child in children:
-        assert fake.tree_of(child).kill(fake.PATIENCE)
-        fake.exit_code(child)
-        child.close()
+from tests.shell.conftest import Spawn
 
 
 def collect(child: WorkerProcess, tmp_path: Path, reason: str = "no heartbeat for 30 s") -> dict[str, str]:

@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,18 +10,6 @@ import pytest
 from supervisor.shell import linux, sweep
 from supervisor.shell.trees import Tree
 from tests.shell.fake_supervisor import FakeSupervisor
-
-
-@pytest.fixture
-def stranger() -> Iterator[linux.Stat]:
-    """A process that no sweep may touch."""
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
-    found = linux.stat(process.pid)
-    assert found is not None
-    yield found
-    assert process.poll() is None, "a stranger was killed"
-    process.kill()
-    process.communicate()
 
 
 def change(path: Path, **values: object) -> None:
