@@ -28,7 +28,7 @@ from worker.settings import WorkerSettings
 _START_DEADLINE = 30.0
 _CONTEXT_DEADLINE = 10.0
 _CLOSE_DEADLINE = 3.0
-_ACTION_TIMEOUT = 30_000.0  # milliseconds, Playwright's own default for each step of a recipe
+_NAVIGATION_TIMEOUT = 30_000.0  # milliseconds, Playwright's own default
 _VIEWPORT = {"width": 1024, "height": 768}
 _OWN_FEATURES = Path(playwright.__file__).parent / "driver/package/lib/server/electron/loader.js"
 """The small file of Playwright's driver that repeats its list of disabled features."""
@@ -226,7 +226,8 @@ class Browser:
             ),
             "making a browser context",
         )
-        context.set_default_timeout(_ACTION_TIMEOUT)
+        context.set_default_timeout(self._settings.action_timeout * 1000)
+        context.set_default_navigation_timeout(_NAVIGATION_TIMEOUT)
         if session and session.init_script:
             await within(_CONTEXT_DEADLINE, context.add_init_script(session.init_script), "restoring the session")
         self._context, self._outdated = context, False

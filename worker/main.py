@@ -29,10 +29,10 @@ def run(connection: Connection, settings: WorkerSettings) -> None:
     What is heavy is imported after the greeting, so that the supervisor knows early that the child lives.
     """
     kin = Kin()
-    _isolate(settings.supervisor_pid)
+    isolate(settings.supervisor_pid)
     watch_supervisor(settings.supervisor_pid, kin)
-    _prepare_environment(settings)
-    _redirect_output(Path(settings.temp_dir) / "output.txt")
+    prepare_environment(settings)
+    redirect_output(Path(settings.temp_dir) / "output.txt")
     stacks = Path(settings.stack_file).open("a")  # noqa: SIM115 - the fault handler needs it until the process ends
     faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
     _send_hello(connection)
@@ -44,7 +44,7 @@ def wait(connection: Connection, supervisor_pid: int) -> None:
 
     The pipe carries them as one message of `multiprocessing.connection.Connection.send_bytes`, a msgpack map.
     """
-    _isolate(supervisor_pid)
+    isolate(supervisor_pid)
     importlib.import_module("worker.loop")
     try:
         described = connection.recv_bytes(_SETTINGS_LIMIT)
@@ -53,7 +53,8 @@ def wait(connection: Connection, supervisor_pid: int) -> None:
     run(connection, msgspec.msgpack.decode(described, type=WorkerSettings))
 
 
-def _isolate(supervisor_pid: int) -> None:
+def isolate(supervisor_pid: int) -> None:
+    """Lead a session of its own, die with the supervisor, leave Ctrl-C to it and no core behind."""
     if os.getsid(0) != os.getpid():  # a spare leads its session already
         os.setsid()
     die_with_supervisor(supervisor_pid)
@@ -61,7 +62,8 @@ def _isolate(supervisor_pid: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _prepare_environment(settings: WorkerSettings) -> None:
+def prepare_environment(settings: WorkerSettings) -> None:
+    """Make the environment that Playwright, the browser and the recipe are to have."""
     for name in _UNWANTED:
         os.environ.pop(name, None)
     os.environ.update(settings.environment)
@@ -69,7 +71,7 @@ def _prepare_environment(settings: WorkerSettings) -> None:
     os.environ["NIGHTFLEET_MARK"] = settings.marker
 
 
-def _redirect_output(path: Path) -> None:
+def redirect_output(path: Path) -> None:
     """Send what anybody prints to a file in the temporary folder: the terminal belongs to the supervisor."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)

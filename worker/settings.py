@@ -22,6 +22,8 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """Path of the browser; empty for Playwright's own build."""
     headed: bool = False
     heartbeat_interval: float = 1.0
+    action_timeout: float = 30.0
+    """How long a click, a field or a locator of the recipe waits for what it names; Playwright's own default."""
     recover_timeout: float = 30.0
     """The most that the ladder of recoveries may take in all."""
     log_json: bool = False

@@ -104,6 +104,10 @@ class Worker:
         step, seconds = self._visit.present_step if self._visit else ("", 0.0)
         return Heartbeat(self._attempt, step, max(0.0, seconds))
 
+    def new_visit(self, folder: Path, deadline: float, *, logging_in: bool = False) -> Visit:
+        """Return the visit for an attempt or errand; a check has one that tells what the recipe does with it."""
+        return Visit(self._kit, folder, deadline, logging_in=logging_in)
+
     async def assign(self, message: Assign) -> None:
         """Fetch the documents of one reference; answers `Succeeded` or `Failed` and leaves a browser that works.
 
@@ -112,7 +116,7 @@ class Worker:
         """
         self._journal.ref, self._journal.attempt, self._attempt = message.ref, message.attempt, message.attempt
         try:
-            visit = Visit(self._kit, Path(message.staging), message.deadline)
+            visit = self.new_visit(Path(message.staging), message.deadline)
             failure = await self._run(visit, lambda: self._process(visit, message.ref), message.deadline)
             steps = visit.end()
             if failure is None:
@@ -149,7 +153,7 @@ class Worker:
         former = self._browser.session
         self._browser.use(None)
         self._browser.outdate()  # a login begins without any session
-        visit = Visit(self._kit, Path(self._settings.temp_dir) / "login", message.deadline, logging_in=True)
+        visit = self.new_visit(Path(self._settings.temp_dir) / "login", message.deadline, logging_in=True)
         failure = await self._run(visit, lambda: self._log_in(visit), message.deadline)
         visit.end()
         if failure is None and (session := self._browser.session) is not None:
@@ -168,7 +172,7 @@ class Worker:
         Raises:
             Unrecoverable: as for `assign`.
         """
-        visit = Visit(self._kit, Path(message.staging), message.deadline)
+        visit = self.new_visit(Path(message.staging), message.deadline)
         found: list[InventoryExported] = []
         failure = await self._run(visit, lambda: self._export(visit, message.errand, found), message.deadline)
         visit.end()
@@ -228,10 +232,11 @@ class Worker:
         except OSError as error:
             failure = classify(error)
         if failure is not None:
-            await self._record(visit, failure)
+            await self.record(visit, failure)
         return failure
 
-    async def _record(self, visit: Visit, failure: SiteFailure) -> None:
+    async def record(self, visit: Visit, failure: SiteFailure) -> None:
+        """Log a failure and collect its evidence, while the page still shows it."""
         step, _ = visit.present_step
         if failure.kind is Kind.TIMEOUT and step:
             failure.args = (f"{failure}, the last of them in the step: {step}",)
