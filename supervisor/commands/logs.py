@@ -18,20 +18,33 @@ _PAUSE = 0.3
     examples="""
     logs night                      everything, oldest first
     logs night --worker 3           only worker 3
+    logs night --ref A-1001         only what was done for this reference
+    logs night --level WARNING      only what went wrong
     logs night --follow             what comes from now on
-    logs night | grep ref=A-1001    the story of one reference
     """,
 )
 @options.run_dir_argument
-@click.option("--worker", metavar="N", type=click.IntRange(1), help="Only this worker's lines.  [default: all]")
+@click.option(
+    "--worker",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Only what this worker says, and the supervisor about it.  [default: all]",
+)
+@click.option("--ref", metavar="REF", help="Only lines about an attempt at this reference.  [default: all]")
+@click.option(
+    "--level",
+    type=click.Choice(logs.LEVELS, case_sensitive=False),
+    help="Only lines of this level or a more important one.  [default: DEBUG]",
+)
 @click.option(
     "--follow", "-f", is_flag=True, help="Show what comes from now on, until Ctrl-C.  [default: what is there]"
 )
-def command(run_dir: Path, worker: int | None, follow: bool) -> None:  # noqa: FBT001 - click passes it by name
+def command(run_dir: Path, *, worker: int | None, ref: str | None, level: str | None, follow: bool) -> None:
     """Show the log lines of the run in DIR, of supervisor and workers together, in the order of time."""
     directory = RunDirectory(run_dir)
     directory.check()
-    lines = logs.follow(directory.logs, _pause, worker) if follow else logs.merged(directory.logs, worker)
+    wanted = logs.Wanted(worker, ref, level)
+    lines = logs.follow(directory.logs, _pause, wanted) if follow else logs.merged(directory.logs, wanted)
     try:
         for line in lines:
             click.echo(line)

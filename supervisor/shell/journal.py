@@ -93,8 +93,8 @@ class Journal:
             line = json.dumps(fields | {"attempt": extra["attempt"], "message": text}, ensure_ascii=False)
         else:
             about = f" worker={extra['slot']}" if extra["slot"] else ""
-            if extra["attempt"]:
-                about += f" ref={_one_word(extra['ref'])} attempt={extra['attempt']}"
+            about += f" ref={_one_word(extra['ref'])}" if extra["ref"] else ""
+            about += f" attempt={extra['attempt']}" if extra["attempt"] else ""
             line = f"{extra['at']} {level} supervisor{about} " + text.replace("\n", "\n    ")
         extra["line"] = line
         return "{extra[line]}\n"

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from supervisor.views import logs
+
+ALL = logs.Wanted()
 
 
 def line(second: int, text: str, level: str = "INFO") -> str:
@@ -19,7 +23,7 @@ def test_files_are_merged_by_time(tmp_path: Path) -> None:
     (tmp_path / "worker-1.2026-11-24_22-10-04_000000.log").write_text(line(2, "worker=1 first"))
     (tmp_path / "worker-2.log").write_text(line(3, "worker=2 second"))
     (tmp_path / "notes.txt").write_text("not a log")
-    found = [entry.rpartition("Z ")[2] for entry in logs.merged(tmp_path)]
+    found = [entry.rpartition("Z ")[2] for entry in logs.merged(tmp_path, ALL)]
     assert found == [
         "INFO supervisor begins",
         "INFO worker=1 first",
@@ -32,21 +36,90 @@ def test_files_are_merged_by_time(tmp_path: Path) -> None:
     ]
 
 
-def test_one_workers_lines_are_its_files(tmp_path: Path) -> None:
-    """Worker 1 is not worker 12."""
-    for name in ("supervisor", "worker-1", "worker-12", "worker-1.2026-11-24_22-10-04_000000"):
+def test_a_workers_lines_are_its_own_and_what_is_said_about_it(tmp_path: Path) -> None:
+    """Worker 1 is not worker 12; the supervisor's lines about it belong to the story."""
+    for name in ("worker-1", "worker-12", "worker-1.2026-11-24_22-10-04_000000"):
         (tmp_path / f"{name}.log").write_text(line(1, name))
-    found = [entry.rpartition(" ")[2] for entry in logs.merged(tmp_path, worker=1)]
-    assert sorted(found) == ["worker-1", "worker-1.2026-11-24_22-10-04_000000"]
-    assert list(logs.merged(tmp_path, worker=3)) == []
-    assert list(logs.merged(tmp_path / "none")) == []
+    (tmp_path / "supervisor.log").write_text(
+        line(2, "supervisor worker=1 killed") + "    stack\n" + line(3, "supervisor worker=12 killed") + "    stack\n"
+    )
+    found = [entry.rpartition("INFO ")[2] for entry in logs.merged(tmp_path, logs.Wanted(worker=1))]
+    assert sorted(found[:2]) == ["worker-1", "worker-1.2026-11-24_22-10-04_000000"]
+    assert found[2:] == ["supervisor worker=1 killed", "    stack"]
+    assert list(logs.merged(tmp_path, logs.Wanted(worker=3))) == []
+    assert list(logs.merged(tmp_path / "none", ALL)) == []
+
+
+TEXT = """\
+2026-11-24T22:10:01.123Z DEBUG worker=1 ref=A-1 attempt=1 opened
+2026-11-24T22:10:02.123Z WARNING worker=1 ref=A-1 attempt=1 failed
+    Traceback
+2026-11-24T22:10:03.123Z ERROR supervisor worker=1 ref="A 2" attempt=2 failed for good
+2026-11-24T22:10:04.123Z INFO worker=1 ref=A-10 attempt=3 opened
+2026-11-24T22:10:05.123Z INFO supervisor ref=A-1 set aside
+"""
+JSON = """\
+{"time": "2026-11-24T22:10:01.123Z", "level": "DEBUG", "worker": 1, "ref": "A-1", "message": "opened"}
+{"time": "2026-11-24T22:10:02.123Z", "level": "WARNING", "worker": 1, "ref": "A-1", "message": "failed\\nTraceback"}
+{"time": "2026-11-24T22:10:03.123Z", "level": "ERROR", "worker": 1, "ref": "A 2", "message": "failed for good"}
+{"time": "2026-11-24T22:10:04.123Z", "level": "INFO", "worker": 1, "ref": "A-10", "message": "opened"}
+{"time": "2026-11-24T22:10:05.123Z", "level": "INFO", "worker": 0, "ref": "A-1", "message": "set aside"}
+"""
+
+
+@pytest.mark.parametrize("content", [TEXT, JSON], ids=["text", "json"])
+@pytest.mark.parametrize("follow", [False, True], ids=["merged", "followed"])
+def test_lines_are_filtered_by_reference_and_level(content: str, follow: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """In both formats, at once and while they come; what belongs to a line is shown and left out with it."""
+
+    def seconds(**wanted: str) -> list[str]:
+        (tmp_path / "worker-1.log").write_text("" if follow else content)
+        steps = rounds(lambda: append(tmp_path / "worker-1.log", content))
+        chosen = logs.Wanted(**wanted)  # type: ignore[arg-type] # only its texts are asked for here
+        found = list(logs.follow(tmp_path, steps, chosen) if follow else logs.merged(tmp_path, chosen))
+        return [entry.partition("22:10:0")[2][:1] or entry.strip() for entry in found]
+
+    stack = ["Traceback"] if content is TEXT else []
+    assert seconds() == ["1", "2", *stack, "3", "4", "5"]
+    assert seconds(ref="A-1") == ["1", "2", *stack, "5"]
+    assert seconds(ref="A 2") == ["3"]
+    assert seconds(level="WARNING") == ["2", *stack, "3"]
+    assert seconds(level="ERROR", ref="A-1") == []
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b'{"time": "2026-11-24T22:10:01.123Z", "level": "INF',
+        b'{"a": 1}',
+        b"[]",
+        b"{",
+        b'2026-11-24T22:10:01Z INFO ref="x',
+    ],
+)
+def test_a_damaged_line_is_shown_all_the_same(damaged: bytes, tmp_path: Path) -> None:
+    """Nothing that stands in a log file can end the command."""
+    (tmp_path / "worker-1.log").write_bytes(damaged + b"\n" + line(2, "next").encode())
+    assert len(list(logs.merged(tmp_path, ALL))) == 2
+    assert list(logs.merged(tmp_path, logs.Wanted(ref="none"))) == []
+
+
+def test_what_is_followed_comes_in_the_order_of_time(tmp_path: Path) -> None:
+    """Lines of one round from several files are merged, whichever file is looked at first."""
+
+    def both() -> None:
+        append(tmp_path / "supervisor.log", line(3, "third"))
+        append(tmp_path / "worker-1.log", line(2, "second") + line(4, "fourth"))
+
+    found = [entry.rpartition("INFO ")[2] for entry in logs.follow(tmp_path, rounds(both), ALL)]
+    assert found == ["second", "third", "fourth"]
 
 
 def test_json_lines_are_merged_and_stay_json(tmp_path: Path) -> None:
     """With --log-json each line has its time in a key."""
     (tmp_path / "supervisor.log").write_text('{"time": "2026-11-24T22:10:02.123Z", "message": "b\\u001b[31m"}\n')
     (tmp_path / "worker-1.log").write_text('{"level": "INFO", "time": "2026-11-24T22:10:01.123Z", "message": "a"}\n')
-    first, second = logs.merged(tmp_path)
+    first, second = logs.merged(tmp_path, ALL)
     assert '"message": "a"' in first
     assert "\\u001b" in second
     assert "\x1b" not in second
@@ -55,7 +128,7 @@ def test_json_lines_are_merged_and_stay_json(tmp_path: Path) -> None:
 def test_what_a_site_sent_cannot_steer_the_terminal(tmp_path: Path) -> None:
     """Escapes, bells, reversed writing and bytes that are no text come out as marks; a long line is cut."""
     (tmp_path / "worker-1.log").write_bytes(line(1, "a\x1b[2Jb\x07c\u202ed").encode() + b"\xff\xfe\n" + b"x" * 200_000)
-    found = list(logs.merged(tmp_path))
+    found = list(logs.merged(tmp_path, ALL))
     assert all(entry.isprintable() and len(entry) <= 4000 for entry in found)
     assert "a�[2Jb�c�d" in found[0]
 
@@ -93,5 +166,5 @@ def test_following_shows_what_is_added_through_a_rotation(tmp_path: Path) -> Non
         rotate,
         lambda: append(tmp_path / "worker-2.log", line(5, "another worker")),
     )
-    found = [entry.rpartition("INFO ")[2] for entry in logs.follow(tmp_path, steps)]
+    found = [entry.rpartition("INFO ")[2] for entry in logs.follow(tmp_path, steps, ALL)]
     assert found == ["fresh", "half", "last of the old file", "first of the new file", "another worker"]
