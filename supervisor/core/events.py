@@ -90,6 +90,14 @@ class LoopStalled(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class SendDelayed(msgspec.Struct, frozen=True):
+    """What this worker is to be told waits for the ledger since so many seconds: none of them counts against it."""
+
+    slot: int
+    incarnation: int
+    seconds: float
+
+
 class StopRequested(msgspec.Struct, frozen=True):
     """Hand out nothing more and finish what is in flight; at once: not even that."""
 
@@ -141,6 +149,7 @@ Event = (
     | InventoryRejected
     | TimePassed
     | LoopStalled
+    | SendDelayed
     | StopRequested
     | PauseRequested
     | ResumeRequested

@@ -156,5 +156,9 @@ class Slot:
         """Time passed in which nobody could act: nothing of it is held against the child."""
         self.last_heard += seconds
         self.step_since += seconds
+        self.extend(seconds)
+
+    def extend(self, seconds: float) -> None:
+        """Allow so much more time for what must happen next: the child has not been told yet."""
         if self.deadline is not None:
             self.deadline += seconds

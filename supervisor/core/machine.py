@@ -13,7 +13,7 @@ from supervisor.core import events as ev
 from supervisor.core.attempts import Attempt, Phase
 from supervisor.core.backlog import Backlog
 from supervisor.core.commands import Command, Publish
-from supervisor.core.fleet import ALIVE, Slot, SlotState
+from supervisor.core.fleet import ALIVE, HEARD, Slot, SlotState
 from supervisor.core.policy import Policy
 from supervisor.core.records import Entry, ReferenceGivenUp, ReferenceReopened
 from supervisor.core.state import EXIT_RECIPE, EXIT_STOPPED, RunState, Stage
@@ -118,6 +118,10 @@ def _take(run: RunState, event: ev.Event) -> None:
             run.end(EXIT_RECIPE, f"the inventory export cannot be used: {reason}")
         case ev.TimePassed():
             watchdog.watch(run)
+        case ev.SendDelayed(slot=number, incarnation=incarnation, seconds=seconds):
+            slot = run.slots.get(number)
+            if slot is not None and slot.incarnation == incarnation and slot.state in HEARD:
+                slot.extend(seconds)
         case ev.LoopStalled(seconds=seconds):
             run.breaker.postpone(seconds)
             run.session.postpone(seconds)

@@ -20,10 +20,24 @@ from supervisor.core.commands import (
     Spawn,
     Write,
 )
-from supervisor.core.events import Event
+from supervisor.core.events import Event, SendDelayed, TimePassed
 from supervisor.core.machine import Machine
 from supervisor.core.records import Record
 from worker.protocol import Inbound
+
+_SLOW = 0.5
+"""Seconds for which a message may wait for the ledger before the core is told, whose deadlines began with it."""
+
+
+class _Held:
+    """The commands that wait for one batch, and since when the core has not been told that they do."""
+
+    __slots__ = ("batch", "commands", "since")
+
+    def __init__(self, batch: int, commands: list[Command], since: float) -> None:
+        self.batch = batch
+        self.commands = commands
+        self.since = since
 
 
 class LedgerPort(Protocol):
@@ -83,7 +97,8 @@ class Conductor:
         """The last batch that is on disk."""
         self._records: list[Record] = []
         self._dependent: list[Command] = []
-        self._held: deque[tuple[int, list[Command]]] = deque()
+        self._held: deque[_Held] = deque()
+        self._now = 0.0
 
     @property
     def submitted(self) -> int:
@@ -92,7 +107,14 @@ class Conductor:
 
     def take(self, event: Event, now: float) -> None:
         """Let the machine handle one event; carry out what depends on no record, keep the rest for `flush`."""
-        for command in self.machine.handle(event, now):
+        self._now = now
+        if self._held and isinstance(event, TimePassed):
+            for held in self._held:
+                self._excuse(held)
+        self._handle(event)
+
+    def _handle(self, event: Event) -> None:
+        for command in self.machine.handle(event, self._now):
             match command:
                 case Write(record=record):
                     self._records.append(record)
@@ -109,20 +131,30 @@ class Conductor:
         if self._records:
             records, self._records = tuple(self._records), []
             self._batch += 1
-            self._held.append((self._batch, dependent))
+            self._held.append(_Held(self._batch, dependent, self._now))
             self._ledger.submit(self._batch, records)
-        elif self._held:
-            self._held[-1][1].extend(dependent)
+        elif self._held and dependent:
+            self._held.append(_Held(self._held[-1].batch, dependent, self._now))
         else:
             for command in dependent:
                 self._carry_out(command)
 
-    def durable(self, batch: int) -> None:
+    def durable(self, batch: int, now: float) -> None:
         """The ledger has every batch up to this one on disk."""
-        self.written = batch
-        while self._held and self._held[0][0] <= batch:
-            for command in self._held.popleft()[1]:
+        self.written, self._now = batch, now
+        while self._held and self._held[0].batch <= batch:
+            held = self._held.popleft()
+            self._excuse(held)
+            for command in held.commands:
                 self._carry_out(command)
+
+    def _excuse(self, held: _Held) -> None:
+        """Tell the core of each child that could not be told in time what it is to do."""
+        waited = self._now - held.since
+        if waited >= _SLOW:
+            held.since = self._now
+            for slot, incarnation in {(one.slot, one.incarnation) for one in held.commands if isinstance(one, Send)}:
+                self._handle(SendDelayed(slot, incarnation, waited))
 
     def _carry_out(self, command: Command) -> None:
         match command:

@@ -107,7 +107,7 @@ class Loop:
         for item in self._inbox.take():
             match item:
                 case Durable(batch=batch):
-                    self._conductor.durable(batch)
+                    self._conductor.durable(batch, now)
                 case Broken(error=error):
                     raise error
                 case TreeGone(slot=slot, incarnation=incarnation):

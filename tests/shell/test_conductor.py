@@ -7,7 +7,7 @@ from supervisor.core.machine import Machine
 from supervisor.core.policy import Policy
 from supervisor.core.records import AttemptStarted, Entry, Record
 from supervisor.shell.conductor import Conductor
-from worker.protocol import Assign, Inbound, LoggedIn, LogIn, Ready
+from worker.protocol import Assign, Heartbeat, Inbound, LoggedIn, LogIn, Ready
 
 
 class Ports:
@@ -55,7 +55,7 @@ def begun() -> tuple[Conductor, Ports]:
     conductor, ports = conducted(Entry(1, "A-1"))
     conductor.take(TimePassed(), 0.0)
     conductor.flush()
-    conductor.durable(1)
+    conductor.durable(1, 0.0)
     conductor.take(WorkerSpoke(1, 1, Ready()), 1.0)
     conductor.flush()
     errand = next(message for message in ports.sent if isinstance(message, LogIn)).errand
@@ -74,7 +74,7 @@ def test_a_reference_goes_out_only_when_its_attempt_is_on_disk() -> None:
     batch = max(ports.batches)
     assert any(isinstance(record, AttemptStarted) for record in ports.batches[batch])
     assert not any(isinstance(message, Assign) for message in ports.sent)
-    conductor.durable(batch)
+    conductor.durable(batch, 2.0)
     assert any(isinstance(message, Assign) for message in ports.sent)
 
 
@@ -97,9 +97,9 @@ def test_commands_without_records_keep_their_place_behind_earlier_batches() -> N
     conductor.take(TreeGone(1, 1), 4.0)
     conductor.flush()
     codes = [ended(conductor)]
-    conductor.durable(held)
+    conductor.durable(held, 4.0)
     codes.append(ended(conductor))
-    conductor.durable(max(ports.batches))
+    conductor.durable(max(ports.batches), 4.0)
     codes.append(ended(conductor))
     assert codes == [None, None, 3]
 
@@ -112,3 +112,22 @@ def test_a_batch_that_never_gets_to_the_disk_lets_nothing_out() -> None:
         conductor.take(TimePassed(), float(second))
         conductor.flush()
     assert not any(isinstance(message, Assign) for message in ports.sent)
+
+
+def test_a_worker_does_not_pay_for_a_ledger_that_stands_still() -> None:
+    """Its time for a reference begins when it is told of it, not when the attempt was handed to a slow disk."""
+    conductor, ports = begun()
+    conductor.flush()
+    slot, limit = conductor.machine.run.slots[1], conductor.machine.run.policy.stuck_threshold
+    for second in range(3, 1000, 20):  # heartbeats come, the ledger does not
+        conductor.take(WorkerSpoke(1, 1, Heartbeat(0, "", 0.0)), float(second))
+        conductor.take(TimePassed(), float(second))
+        conductor.flush()
+    assert not any(done.startswith("kill") for done in ports.done)
+    conductor.durable(max(ports.batches), 1000.0)
+    assert any(isinstance(message, Assign) for message in ports.sent)
+    assert slot.deadline == 1000.0 + limit
+    for second in range(1000, 1000 + int(limit) + 1, 20):
+        conductor.take(WorkerSpoke(1, 1, Heartbeat(1, "", 0.0)), float(second))
+        conductor.take(TimePassed(), float(second))
+    assert "kill 1.1" in ports.done

@@ -84,7 +84,7 @@ class Desk:
             self.conductor.take(event, self.now)
         self.conductor.flush()
         if self.durable:
-            self.conductor.durable(self.conductor.submitted)
+            self.conductor.durable(self.conductor.submitted, self.now)
         self.control.answer(self.now)
 
     def ready(self, slot: int) -> None:

@@ -34,8 +34,6 @@ from worker.protocol import (
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-_SLOW_HAND_OUT = 30.0
-
 
 class Children:
     """What starts, feeds and kills them."""
@@ -317,8 +315,6 @@ class Children:
         demand(not child.attempt, f"{child} gets attempt {attempt} while it holds {child.attempt}")
         demand(row.state == "in_progress" and row.attempt == attempt, f"attempt {attempt} is sent before it is durable")
         demand(child.session == world.inspector.sessions[attempt], f"{child} gets a reference with an old session")
-        if world.now - world.inspector.started_at[attempt] > _SLOW_HAND_OUT:
-            self.blame(child, Kind.STUCK)  # the ledger was so slow that too little of its time was left
         limit = world.policy.recycle_after
         demand(not limit or child.tasks < limit, f"{child} was not recycled after {child.tasks} references")
         child.attempt, child.ref = attempt, ref

@@ -174,6 +174,11 @@ def blames_workers_for_a_suspended_machine(patch: Patch) -> None:
     patch.setattr(Slot, "postpone", lambda slot, seconds: None)
 
 
+@mistake_in(Trouble.LEDGER, references=60)
+def blames_workers_for_a_slow_ledger(patch: Patch) -> None:
+    patch.setattr(Conductor, "_excuse", lambda conductor, held: None)
+
+
 @mistake
 def takes_a_second_answer(patch: Patch) -> None:
     patch.setattr(machine, "_publishing", lambda run, number: run.attempts.get(number))
@@ -238,9 +243,9 @@ def sends_before_the_record_is_durable(patch: Patch) -> None:
 
 @mistake
 def forgets_what_was_held_back(patch: Patch) -> None:
-    def careless(conductor: Conductor, batch: int) -> None:
-        while conductor._held and conductor._held[0][0] <= batch:
-            for command in conductor._held.popleft()[1][:1]:
+    def careless(conductor: Conductor, batch: int, now: float) -> None:
+        while conductor._held and conductor._held[0].batch <= batch:
+            for command in conductor._held.popleft().commands[:1]:
                 conductor._carry_out(command)
 
     patch.setattr(Conductor, "durable", careless)

@@ -244,7 +244,7 @@ class World:
         """The ledger's thread takes a batch."""
         self._batches.append((batch, records))
         slow = Trouble.LEDGER in self.night.troubles and self.rng.random() < 0.05
-        delay = self.rng.uniform(1.0, 20.0) if slow else self.rng.uniform(0.002, 0.03)
+        delay = self.rng.choice((3.0, 20.0, 45.0, 130.0)) * self.rng.random() if slow else self.rng.uniform(0.002, 0.03)
         self._durable_at = max(self._durable_at, self.now + delay)
         self.later(self._durable_at - self.now, self._flushed)
 
@@ -254,7 +254,7 @@ class World:
         if Trouble.CRASH in self.night.troubles and self.figures.crashes < 12 and self.rng.random() < 0.001:
             self.crash()  # on disk, and nobody was told
         elif self.conductor is not None:
-            self.conductor.durable(batch)
+            self.conductor.durable(batch, self.now)
 
     def publish(self, command: Publish) -> None:
         """The store's thread takes a publication."""
