@@ -20,7 +20,7 @@ from tests.views.snapshots import busy, run_view
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 60.0
 SECRET = {"LOT_PASSWORD": "x"}
-COMMANDS = ("demo", "start", "status", "logs", "verify", "stop", "doctor")
+COMMANDS = tuple(cli._COMMANDS)
 
 RECIPE = """
 import os

@@ -4,13 +4,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from supervisor.core.records import AttemptFailed, AttemptStarted
+from supervisor.core.records import AttemptFailed, AttemptStarted, Incident
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.run_directory import RunDirectory
-from worker.protocol import Kind
+from supervisor.views.kinds import MEANINGS, meaning
+from supervisor.views.status import write_status
+from tests.views.snapshots import busy, run_view
+from worker.protocol import Kind, Step
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,44 +32,70 @@ def night(tmp_path: Path) -> RunDirectory:
     directory.create()
     with Ledger.create(directory.ledger, site="x", wall=0.0) as ledger:
         ledger.import_references(["A-1", "B-1"])
-        ledger.apply(
-            [
-                AttemptStarted(1, 1, 1, 2, 3),
-                AttemptFailed(
-                    attempt=1,
-                    ref_id=1,
-                    kind=Kind.NOT_FOUND,
-                    message="the site answered 404 (Not Found)",
-                    counted=True,
-                    crashed=False,
-                    retry_in=None,
-                    url="https://lot.example/A-1",
-                    status=404,
-                ),
-            ],
-            1.0,
-        )
-    evidence = directory.failures / "A-1" / "attempt-1"
-    evidence.mkdir(parents=True)
-    (evidence / "screenshot.png").write_bytes(b"png")
+        steps = (Step("open the vehicle", 1.5), Step("fetch the documents", 0.5))
+        ledger.apply([AttemptStarted(1, 1, 1, 2, 3)], 1.0)
+        ledger.apply([Incident("killed", "stuck: no answer", 2, 1, 1)], 2.0)
+        ledger.apply([_failed(1, Kind.TIMEOUT, "it took longer than 180 s", counted=False, steps=steps)], 3.0)
+        ledger.apply([AttemptStarted(2, 1, 1, 2, 4)], 4.0)
+        gone = "the site answered 404 (Not Found)"
+        ledger.apply([_failed(2, Kind.NOT_FOUND, gone, url="https://lot.example/A-1", status=404)], 4.5)
+    for name, attempt, other in ("attempt-1", 1, "stack.txt"), ("attempt-1.2", 2, "screenshot.png"):
+        evidence = directory.failures / "A-1" / name
+        evidence.mkdir(parents=True)
+        (evidence / "error.txt").write_text(f"attempt {attempt} (number 1): told\n")
+        (evidence / other).write_bytes(b"seen")
     return directory
 
 
+def _failed(attempt: int, kind: Kind, message: str, *, counted: bool = True, **more: Any) -> AttemptFailed:
+    retry_in = None if counted else 0.0
+    return AttemptFailed(attempt, 1, kind, message, counted=counted, crashed=False, retry_in=retry_in, **more)
+
+
 def test_one_command_tells_which_references_failed_and_why(night: RunDirectory) -> None:
-    """Failures come by cause, with an example and the folder of the evidence."""
+    """Failures come by cause, each with its sentence and the folder of its evidence, and what to do next."""
     told = ask("explain", str(night.path))
     assert told.returncode == 0
-    assert "not_found: 1 reference, such as: the site answered 404 (Not Found)" in told.stdout
-    assert "evidence in failures/A-1" in told.stdout
+    assert "1 of 2 references failed for good, by 1 cause" in told.stdout
+    assert "not_found, 1 reference: the site has no such page" in told.stdout
+    assert "A-1  1 attempt  failures/A-1/attempt-1.2  the site answered 404 (Not Found)" in told.stdout
+    assert "run.py explain night A-1" in told.stdout
+    assert ask("explain", str(night.path), "--kind", "not_found").stdout == told.stdout
+    assert "no reference has failed for good by timeout" in ask("explain", str(night.path), "--kind", "timeout").stdout
+    assert "did you mean not_found?" in ask("explain", str(night.path), "--kind", "notfound").stderr
 
 
 def test_the_story_of_a_reference_has_attempts_evidence_and_what_comes_next(night: RunDirectory) -> None:
-    """Worker, times, outcome, address, status and evidence of every attempt."""
+    """Worker, times, steps with their durations, outcome, address, status and evidence of every attempt, in order."""
+    write_status(night.status, busy(run=run_view(max_attempts=3)))
     told = ask("explain", str(night.path), "A-1").stdout
-    assert "attempt 1 (id 1): worker 2" in told
-    assert "https://lot.example/A-1, status 404" in told
-    assert "failures/A-1/attempt-1/screenshot.png" in told
-    assert "run.py retry queues it again" in told
+    parts = [
+        "A-1: failed for good at 1970-01-01T00:00:04.500Z, 1 counted attempt: not_found: the site answered 404",
+        "attempt 1 of 3 (id 1), worker 2: failed, not counted: timeout: it took longer than 180 s",
+        "    1970-01-01T00:00:01.000Z to 1970-01-01T00:00:03.000Z, 2 s",
+        "         0.0 s  open the vehicle, 1.5 s",
+        "         1.5 s  fetch the documents, 0.5 s",
+        "    1970-01-01T00:00:02.000Z killed: stuck: no answer",
+        "    evidence in failures/A-1/attempt-1: error.txt, stack.txt",
+        "attempt 1 of 3 (id 2), worker 2: failed: not_found",
+        "    at https://lot.example/A-1, status 404",
+        "    evidence in failures/A-1/attempt-1.2: error.txt, screenshot.png",
+        "next: nothing by itself; run.py retry queues it again",
+        "not_found means: the site has no such page",
+    ]
+    places = [told.index(part) for part in parts]
+    assert places == sorted(places)
+    waiting = ask("explain", str(night.path), "B-1").stdout
+    assert "next: nothing while no run is active; the start command goes on with it" in waiting
+    with night.lock():
+        assert "next: an attempt, when its turn comes" in ask("explain", str(night.path), "B-1").stdout
+
+
+def test_every_kind_of_failure_is_told_in_words() -> None:
+    """Somebody who has never seen the project reads what a kind means and what helps; later kinds are no trouble."""
+    assert set(MEANINGS) == set(Kind)
+    assert all(one.means and one.helps and not (one.means + one.helps).endswith(".") for one in MEANINGS.values())
+    assert "does not know" in meaning("of_a_later_version").means
 
 
 def test_an_unknown_reference_is_answered_with_the_nearest(night: RunDirectory) -> None:
@@ -80,7 +110,7 @@ def test_scripts_get_the_same_as_json(night: RunDirectory) -> None:
     (line,) = ask("explain", str(night.path), "--json").stdout.splitlines()
     assert json.loads(line)["error_kind"] == "not_found"
     told = json.loads(ask("explain", str(night.path), "A-1", "--json").stdout)
-    assert [attempt["status"] for attempt in told["attempts"]] == [404]
+    assert [attempt["status"] for attempt in told["attempts"]] == [None, 404]
 
 
 @pytest.mark.parametrize("which", [("--failed",), ("--kind", "not_found"), ("A-1",)])

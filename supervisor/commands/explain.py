@@ -9,7 +9,9 @@ import msgspec
 from supervisor.commands import options
 from supervisor.errors import Exit, UserError
 from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.selection import known_kind
 from supervisor.views import story
+from supervisor.views.status import read_status
 from supervisor.views.text import clean
 
 _LOOKED_AT = 100_000
@@ -20,21 +22,27 @@ _LOOKED_AT = 100_000
     "explain",
     cls=options.Command,
     examples="""
-    explain night              which references failed for good, by cause
-    explain night A-1001       the whole story of one reference
-    explain night --json       for scripts: one JSON object for each reference that failed
+    explain night                        which references failed for good, by cause, and where the evidence is
+    explain night --kind server_error    those that failed by one cause
+    explain night A-1001                 the whole story of one reference
+    explain night --json                 for scripts: one JSON object for each reference that failed
     """,
 )
 @options.run_dir_argument
 @click.argument("ref", required=False)
+@click.option("--kind", metavar="KIND", help="Only those that failed by this cause.  [default: every cause]")
 @click.option("--json", "as_json", is_flag=True, help="JSON, what the ledger has.  [default: for people]")
-def command(run_dir: Path, ref: str | None, *, as_json: bool) -> int:
+def command(run_dir: Path, ref: str | None, *, kind: str | None, as_json: bool) -> int:
     """Tell the story of REF in the run in DIR; without REF, which references failed for good and why."""
+    if ref is not None and kind is not None:
+        raise click.UsageError("--kind is for all that failed; leave it out to see one REF")
+    if kind is not None:
+        known_kind(kind)
     directory = story.path_of(run_dir)
     with LedgerReader(directory.ledger) as reader:
         if ref is None:
-            found_failed = (msgspec.json.encode(row).decode() for row in reader.failures())
-            for line in found_failed if as_json else story.failures(reader):
+            found_failed = (msgspec.json.encode(row).decode() for row in reader.failures(kind))
+            for line in found_failed if as_json else story.failures(directory, reader, kind):
                 click.echo(line)
             return Exit.COMPLETED
         found = reader.story(ref)
@@ -43,7 +51,9 @@ def command(run_dir: Path, ref: str | None, *, as_json: bool) -> int:
         if as_json:
             click.echo(msgspec.json.format(msgspec.json.encode(found).decode(), indent=2))
             return Exit.COMPLETED
-        for line in story.tell(directory, found):
+        status = read_status(directory.status)
+        setting = story.Setting(directory.owner() is not None, status.run.max_attempts if status else 0)
+        for line in story.tell(directory, found, setting):
             click.echo(line)
     return Exit.COMPLETED
 

@@ -1,5 +1,6 @@
 """Which failed references a person means: named, by cause, or all."""
 
+import difflib
 from pathlib import Path
 
 from supervisor.core.records import Entry
@@ -16,8 +17,8 @@ def select_failed(ledger: Path, refs: tuple[str, ...], kind: str) -> list[Entry]
         UserError: a name is unknown or has not failed, there is no such kind, or nothing has failed that way.
         LedgerError: the ledger cannot be read.
     """
-    if kind and kind not in {known.value for known in Kind}:
-        raise UserError(f"there is no failure of the kind {clean(kind)!r}; explain lists those that the run has")
+    if kind:
+        known_kind(kind)
     with LedgerReader(ledger) as reader:
         if refs:
             return [_failed(reader, ref) for ref in dict.fromkeys(refs)]
@@ -25,6 +26,19 @@ def select_failed(ledger: Path, refs: tuple[str, ...], kind: str) -> list[Entry]
     if not entries:
         raise UserError(f"no reference has failed for good{f' by {kind}' if kind else ''}")
     return entries
+
+
+def known_kind(kind: str) -> None:
+    """Check that there is such a kind of failure.
+
+    Raises:
+        UserError: there is none; the nearest is named.
+    """
+    kinds = [known.value for known in Kind]
+    if kind not in kinds:
+        near = difflib.get_close_matches(kind, kinds, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"kinds are {', '.join(kinds)}"
+        raise UserError(f"there is no failure of the kind {clean(kind)!r}; {hint}")
 
 
 def _failed(reader: LedgerReader, ref: str) -> Entry:

@@ -52,6 +52,7 @@ def picture(
             state=_state(run),
             exit_code=run.ending.code if finished and run.ending else None,
             reason=run.ending.reason if run.ending else "; ".join(run.pauses.values()),
+            max_attempts=run.policy.max_retries + 1,
         ),
         totals=Totals(
             total=totals.total,

@@ -26,6 +26,8 @@ class RunView(msgspec.Struct, frozen=True):
     state: State
     exit_code: int | None = None
     reason: str = ""
+    max_attempts: int = 0
+    """That a reference gets before it has failed for good; 0 when it is not known."""
 
 
 class Totals(msgspec.Struct, frozen=True):
