@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from supervisor.children import worker_settings
 from supervisor.config import policy
 from supervisor.core.commands import Finish, Say
 from supervisor.core.machine import Machine
@@ -186,26 +187,16 @@ class _Night:
             return finish
 
     def _settings_for(self, slot: int, incarnation: int) -> WorkerSettings:
-        settings = self._plan.settings
-        temp_dir = self._temp_root / f"w{slot}-{incarnation}"
-        return WorkerSettings(
+        return worker_settings(
+            self._plan.settings,
+            site=self._plan.site,
+            browser=self._plan.browser,
+            temp_dir=self._temp_root / f"w{slot}-{incarnation}",
+            log_file=self._directory.logs / f"worker-{slot}.log",
+            marker=workers.marker(self._ledger.run_id, slot, incarnation),
+            environment=self._plan.environment,
             slot=slot,
             incarnation=incarnation,
-            site=self._plan.site,
-            temp_dir=str(temp_dir),
-            log_file=str(self._directory.logs / f"worker-{slot}.log"),
-            stack_file=str(temp_dir / "stacks.txt"),
-            supervisor_pid=os.getpid(),
-            marker=workers.marker(self._ledger.run_id, slot, incarnation),
-            browser=self._plan.browser,
-            headed=settings.headed,
-            heartbeat_interval=settings.heartbeat_interval,
-            recover_timeout=settings.recover_timeout * 0.8,
-            log_json=settings.log_json,
-            log_rotation=settings.log_rotation,
-            log_retention=settings.log_retention,
-            document_limit=settings.document_limit,
-            environment=self._plan.environment,
         )
 
     def _remove_temp_root(self) -> None:
