@@ -33,6 +33,10 @@ class Wishes(msgspec.Struct, frozen=True):
     seed: int = 1
     faults: str = ""
     """Empty for none, ``all``, or what ``--faults`` of the website takes."""
+    latency: float = 0.0
+    """Seconds added to every answer."""
+    uniform: bool = False
+    """Every vehicle has two documents of 190 KB, as measurements want them."""
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -67,6 +71,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 class _Greeting(msgspec.Struct):
     url: str
+    pid: int
 
 
 class Website(msgspec.Struct, frozen=True):
@@ -76,6 +81,7 @@ class Website(msgspec.Struct, frozen=True):
     wishes: Wishes
     environment: dict[str, str]
     """What a worker needs in its environment to visit it."""
+    pid: int
 
     def truth(self) -> Truth:
         """Ask the website for every reference with its documents.
@@ -101,6 +107,8 @@ def started(wishes: Wishes, environ: Mapping[str, str]) -> Iterator[Website]:
     command = [sys.executable, "-m", "worker.sites.demo", "--port", "0", "--until-stdin-closes"]
     command += ["--vehicles", str(wishes.vehicles), "--seed", str(wishes.seed)]
     command += ["--faults", wishes.faults] if wishes.faults else []
+    command += ["--latency", str(wishes.latency * 1000)] if wishes.latency else []
+    command += ["--uniform"] if wishes.uniform else []
     with subprocess.Popen(
         command,
         cwd=_ROOT,
@@ -111,8 +119,9 @@ def started(wishes: Wishes, environ: Mapping[str, str]) -> Iterator[Website]:
         start_new_session=True,  # Ctrl-C is for the supervisor, which still needs the website to finish
     ) as process:
         try:
-            url = _greeting(process)
-            yield Website(url, wishes, {URL_VARIABLE: url})
+            greeting = _greeting(process)
+            url = greeting.url.rstrip("/")
+            yield Website(url, wishes, {URL_VARIABLE: url}, greeting.pid)
         finally:
             assert process.stdin is not None  # noqa: S101 - asked for above; for the type checker
             process.stdin.close()
@@ -122,7 +131,7 @@ def started(wishes: Wishes, environ: Mapping[str, str]) -> Iterator[Website]:
                 process.kill()
 
 
-def _greeting(process: "subprocess.Popen[bytes]") -> str:
+def _greeting(process: "subprocess.Popen[bytes]") -> _Greeting:
     assert process.stdout is not None  # noqa: S101 - asked for above; for the type checker
     assert process.stderr is not None  # noqa: S101 - as above
     end = time.monotonic() + _START_DEADLINE
@@ -134,7 +143,7 @@ def _greeting(process: "subprocess.Popen[bytes]") -> str:
                 break
             line += chunk
     try:
-        return msgspec.json.decode(line, type=_Greeting).url.rstrip("/")
+        return msgspec.json.decode(line, type=_Greeting)
     except msgspec.DecodeError:
         process.kill()
         said = process.stderr.read(65_536).decode(errors="replace").strip().splitlines()

@@ -56,7 +56,7 @@ def test_the_website_dies_with_its_starter() -> None:
     ) as starter:
         assert starter.stdout is not None
         url = starter.stdout.readline().strip()
-        website = demo_site.Website(url, Wishes(), {})
+        website = demo_site.Website(url, Wishes(), {}, starter.pid)
         assert website.truth().references
         starter.send_signal(signal.SIGKILL)
         starter.wait(DEADLINE)

@@ -62,7 +62,7 @@ class Site:
         assert self._process.stdout is not None
         assert select.select([self._process.stdout], [], [], LONGEST)[0], "the website does not start"
         self.url: str = json.loads(self._process.stdout.readline())["url"]
-        self.truth = demo_site.Website(self.url, demo_site.Wishes(), {}).truth()
+        self.truth = demo_site.Website(self.url, demo_site.Wishes(), {}, self._process.pid).truth()
 
     def order(self, order: str) -> None:
         """Order a trouble, or the end of it."""

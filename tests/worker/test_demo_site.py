@@ -251,3 +251,16 @@ def test_the_recipe_needs_nothing_of_the_website() -> None:
     code = "import sys, worker.sites.demo.recipe; print({'aiohttp', 'fpdf', 'PIL', 'click'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_every_vehicle_of_a_uniform_inventory_has_two_links_whatever_its_fault() -> None:
+    with demo("--vehicles", 3, "--uniform", "--faults", "truncated-no-length=0.3") as site:
+        visitor, truth = site.visitor(), site.truth()
+        struck = site.with_fault("truncated-no-length")
+        for ref, known in truth.items():
+            assert [document["name"] for document in known["documents"]] == ["report-1.pdf", "report-2.pdf"]
+            assert visitor.open(ref).text.count('<a class="document"') == 2
+            assert [document["bytes"] for document in known["documents"]] == [190_604, 190_604]
+        first = visitor.fetch(struck, "report-1.pdf")
+        assert (first.complete, len(first.body)) == (True, 95_302)
+        assert len(visitor.fetch(struck, "report-1.pdf").body) == 190_604

@@ -42,6 +42,7 @@ class _Choices(click.ParamType[tuple[Choice, ...]]):
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same inventory.")
 @click.option("--faults", type=_Choices(), default="none", show_default=True, help="all, none, or NAME[=RATE],…")
 @click.option("--latency", type=click.FloatRange(0, 60_000), default=0, help="Milliseconds added to every answer.")
+@click.option("--uniform", is_flag=True, help="Two documents of 190 KB for every vehicle, as measurements want them.")
 @click.option("--control", is_flag=True, help="Let tests order troubles by POST to /control/….")
 @click.option("--parent-pid", type=click.IntRange(1), help="End when this process is gone.")
 @click.option("--until-stdin-closes", is_flag=True, help="End when the standard input is at its end.")
@@ -53,13 +54,14 @@ def main(
     seed: int,
     faults: tuple[Choice, ...],
     latency: float,
+    uniform: bool,
     control: bool,
     parent_pid: int | None,
     until_stdin_closes: bool,
     tell_truth: bool,
 ) -> None:
     """Serve the demo inventory on the loopback interface."""
-    inventory = Inventory(vehicles, seed)
+    inventory = Inventory(vehicles, seed, uniform=uniform)
     plan = FaultPlan(inventory, faults)
     if tell_truth:
         click.echo(json.dumps(truth(inventory, plan), ensure_ascii=False))

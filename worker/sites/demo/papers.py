@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import msgspec
 
-from worker.sites.demo.vehicles import Vehicle, dice
+from worker.sites.demo.vehicles import UNIFORM, Vehicle, dice
 
 _ENCODING = "cp1252"
 """WinAnsiEncoding, in which PDF viewers read the built-in fonts' strings."""
@@ -19,6 +19,7 @@ _ENCODING = "cp1252"
 _INVOICE_SCANS = ((), (10,))
 _INSPECTION_SCANS = ((10,), (20, 20), (30, 40, 30), (50, 60, 40, 50), (90, 90, 90, 90, 90))
 _TITLE_SCANS = ((10,), (40,))
+_UNIFORM_SCANS = (60,)
 
 
 class Paper(msgspec.Struct, frozen=True):
@@ -52,6 +53,8 @@ def document(seed: int, vehicle: Vehicle, name: str) -> bytes:
             parts = forms.invoice(vehicle.body, roll.choice(_INVOICE_SCANS))
         case "inspection.pdf":
             parts = forms.inspection(roll.choices(_INSPECTION_SCANS, weights=(30, 30, 25, 12, 3))[0])
+        case _ if name in UNIFORM:
+            parts = forms.title(_UNIFORM_SCANS)
         case _:
             parts = forms.title(roll.choice(_TITLE_SCANS))
     return b"".join(

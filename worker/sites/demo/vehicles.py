@@ -28,6 +28,8 @@ _COLOURS = ("Ivory", "Slate", "Crimson", "Harbour Blue", "Moss", "Amber", "Graph
 _VIN_LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
 _DOCUMENTS = (("invoice.pdf",), ("invoice.pdf", "inspection.pdf"), ("invoice.pdf", "inspection.pdf", "title.pdf"))
 _DELIVERIES = ("link", "link", "form", "script")
+UNIFORM = ("report-1.pdf", "report-2.pdf")
+"""The documents of every vehicle of a uniform inventory, each behind a plain address."""
 
 
 class Vehicle(msgspec.Struct, frozen=True):
@@ -59,11 +61,11 @@ def dice(*seed: object) -> random.Random:
     return random.Random(":".join(map(str, seed)))  # noqa: S311 - for repeatable demo data, never for a secret
 
 
-def _vehicle(seed: int, index: int) -> Vehicle:
+def _vehicle(seed: int, index: int, *, uniform: bool) -> Vehicle:
     roll = dice(seed, "vehicle", index)
     make, model, body, price = roll.choice(_MODELS)
     year = roll.randint(2014, 2025)
-    documents = roll.choice(_DOCUMENTS)
+    documents = UNIFORM if uniform else roll.choice(_DOCUMENTS)
     serial = f"{roll.choice('ABCDEFGH')}-{10_000 + index * 7 + roll.randrange(7)}"
     return Vehicle(
         ref=ODD_REFERENCES.get(index, serial),
@@ -76,16 +78,21 @@ def _vehicle(seed: int, index: int) -> Vehicle:
         mileage=(2026 - year) * roll.randint(7_000, 21_000),
         price=round(price * roll.uniform(0.55, 1.1) * 0.94 ** (2025 - year) / 50) * 50,
         documents=documents,
-        deliveries=tuple(roll.choice(_DELIVERIES) for _ in documents),
+        deliveries=tuple("link" if uniform else roll.choice(_DELIVERIES) for _ in documents),
     )
 
 
 class Inventory:
-    """So many vehicles for a seed. A larger inventory begins with the vehicles of a smaller one."""
+    """So many vehicles for a seed. A larger inventory begins with the vehicles of a smaller one.
 
-    def __init__(self, vehicles: int, seed: int) -> None:
+    In a `uniform` one, which is for measurements, each vehicle has two documents of 190 KB behind plain addresses.
+    """
+
+    def __init__(self, vehicles: int, seed: int, *, uniform: bool = False) -> None:
         self.seed = seed
-        self._vehicles = {vehicle.ref: vehicle for vehicle in (_vehicle(seed, index) for index in range(vehicles))}
+        self.uniform = uniform
+        cars = (_vehicle(seed, index, uniform=uniform) for index in range(vehicles))
+        self._vehicles = {vehicle.ref: vehicle for vehicle in cars}
         self.references = tuple(self._vehicles)
 
     def __len__(self) -> int:

@@ -255,7 +255,7 @@ class Website:
         return _html(pages.vehicle(car, deliveries, session.token, session.user, blank=blank, extra=extra))
 
     def _deliveries(self, car: Vehicle) -> tuple[str, ...]:
-        decided = self._faults.delivery(car.ref)
+        decided = "" if self._inventory.uniform else self._faults.delivery(car.ref)
         return (decided, *car.deliveries[1:]) if decided else car.deliveries
 
     async def _photo(self, request: web.Request) -> web.Response:
