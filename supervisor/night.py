@@ -160,7 +160,7 @@ class _Night:
             )
 
             def picture() -> Snapshot:
-                return snapshot.picture(who, machine.run, local, metrics, tuple(self._journal.recent))
+                return snapshot.picture(who, machine.run, local, metrics, self._journal.recent)
 
             stack.enter_context(_clerk(self._directory, self._plan.show, self._journal))
             conductor = Conductor(machine, books, local, store, self._journal)

@@ -1,5 +1,6 @@
 """``run.py status``: what a run is doing now, or how it ended."""
 
+import functools
 import sys
 import time
 from pathlib import Path
@@ -7,15 +8,16 @@ from pathlib import Path
 import click
 import msgspec
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
 from supervisor.commands import options
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.run_directory import RunDirectory
-from supervisor.views import progress
+from supervisor.views import progress, story
 from supervisor.views.clerk import PlainReporter
+from supervisor.views.screen import Screen, can_draw
 from supervisor.views.status import RunView, Snapshot, Totals, is_running, read_status
+from supervisor.views.text import clean
 
 _PAUSE = 0.5
 _WIDTH = 120
@@ -62,6 +64,8 @@ def command(run_dir: Path, as_json: bool, watch: bool) -> None:  # noqa: FBT001 
     else:
         console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
         console.print(_picture(answer, 1000))
+        if answer.snapshot.totals.failed:
+            _tell_failures(directory)
 
 
 def _ask(directory: RunDirectory) -> _Answer:
@@ -108,9 +112,18 @@ def _picture(answer: _Answer, height: int) -> RenderableType:
     return Group(progress.picture(answer.snapshot, height - 1), Text(answer.sentence, style="bold"))
 
 
+def _tell_failures(directory: RunDirectory) -> None:
+    """Say which references failed for good and why, and how to learn more of each."""
+    click.echo()
+    with LedgerReader(directory.ledger) as reader:
+        for line in story.failures(reader):
+            click.echo(line)
+    click.echo(f"the whole story of one: run.py explain {clean(str(directory.path))} REF")
+
+
 def _watch(directory: RunDirectory) -> None:
     console = Console()
-    if not console.is_terminal:
+    if not can_draw(console):
         reporter = PlainReporter()
         while True:
             answer = _ask(directory)
@@ -120,10 +133,10 @@ def _watch(directory: RunDirectory) -> None:
                 click.echo(answer.sentence)
                 return
             time.sleep(_PAUSE)
-    with Live(console=console, auto_refresh=False) as live:
+    with Screen(console) as screen:
         while True:
             answer = _ask(directory)
-            live.update(_picture(answer, console.height - 1), refresh=True)
+            screen.draw(functools.partial(_picture, answer))
             if not answer.running:
                 return
             time.sleep(_PAUSE)

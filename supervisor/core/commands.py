@@ -87,6 +87,8 @@ class Say(msgspec.Struct, frozen=True):
     slot: int = 0
     ref: str = ""
     attempt: int = 0
+    incident: str = ""
+    """Name of the incident that it tells of; empty for an attempt's outcome, and for routine."""
 
 
 class Finish(msgspec.Struct, frozen=True):

@@ -77,12 +77,14 @@ class RunState:
         """Have something recorded, before whatever is commanded after it."""
         self._commands.append(Write(record))
 
-    def say(self, level: str, text: str, slot: int = 0, attempt: Attempt | None = None) -> None:
+    def say(self, level: str, text: str, slot: int = 0, attempt: Attempt | None = None, *, incident: str = "") -> None:
         """Log a sentence."""
         if attempt is None:
-            self._commands.append(Say(level, text, slot))
+            self._commands.append(Say(level, text, slot, incident=incident))
         else:
-            self._commands.append(Say(level, text, attempt.slot, attempt.reference.ref, attempt.attempt))
+            self._commands.append(
+                Say(level, text, attempt.slot, attempt.reference.ref, attempt.attempt, incident=incident)
+            )
 
     def incident(self, what: str, detail: str, slot: Slot | None = None, *, level: str = "INFO") -> None:
         """Record something for the night's history, and log it."""
@@ -92,7 +94,7 @@ class RunState:
             self.write(Incident(what, detail, number))
         else:
             self.write(Incident(what, detail, number, attempt.reference.ref_id, attempt.attempt))
-        self.say(level, detail, number, attempt)
+        self.say(level, detail, number, attempt, incident=what)
 
     def commands(self) -> list[Command]:
         """Return the commands given since the last call."""

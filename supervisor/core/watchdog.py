@@ -175,6 +175,7 @@ def weigh(run: RunState, slot: Slot, size: int) -> None:
             "INFO",
             f"holds {size // 1_000_000} MB, more than {limit // 1_000_000}; it gets a fresh process",
             slot.number,
+            incident="recycled",
         )
 
 

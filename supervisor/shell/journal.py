@@ -30,8 +30,8 @@ class Journal:
         self._lines: Queue[tuple[str, Say] | None] = Queue(_WAITING_LIMIT)
         self._lost = 0
         self._as_json = as_json
-        self.recent: deque[Notice] = deque(maxlen=_RECENT)
-        """The last lines that a person should see."""
+        self._failures: deque[Notice] = deque(maxlen=_RECENT)
+        self._happenings: deque[Notice] = deque(maxlen=_RECENT)
         logger.remove()
         logger.add(
             file,
@@ -49,18 +49,26 @@ class Journal:
     def say(self, command: Say) -> None:
         """Log a sentence; returns at once."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        if command.level in _LOUD or not command.ref:
+        if command.level in _LOUD or command.incident:
             about = f"worker {command.slot}: " if command.slot else ""
             about += f"{command.ref}: " if command.ref else ""
-            self.recent.append(Notice(at, command.level, about + command.text))
+            notice = Notice(
+                at, command.level, about + command.text, failure=bool(command.attempt and not command.incident)
+            )
+            (self._failures if notice.failure else self._happenings).append(notice)
         try:
             self._lines.put_nowait((at, command))
         except Full:
             self._lost += 1
 
+    @property
+    def recent(self) -> tuple[Notice, ...]:
+        """The last lines that a person should see, of failures and of everything else, in the order of time."""
+        return tuple(sorted((*self._failures, *self._happenings), key=lambda notice: notice.at))
+
     def note(self, text: str, level: str = "INFO") -> None:
         """Log a sentence of the shell's own."""
-        self.say(Say(level, text))
+        self.say(Say(level, text, incident="note"))
 
     def exception(self, error: BaseException) -> None:
         """Log a bug of ours with its traceback."""

@@ -1,6 +1,7 @@
 """The frozen picture of a run that the loop hands out: made from the core's state, read by every view."""
 
 import os
+import time
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,7 +12,11 @@ from supervisor.core.state import RunState, Stage
 from supervisor.shell import linux
 from supervisor.shell.workers import LocalWorkers
 from supervisor.views.metrics import Metrics
-from supervisor.views.status import Notice, RunView, SiteView, Snapshot, State, Totals, WorkerView
+from supervisor.views.status import MetricsView, Notice, RunView, SiteView, Snapshot, State, Totals, WorkerView
+
+_SLOW_FACTOR = 2.0
+_SLOW_SECONDS = 1.0
+"""A site is called slow when the last references took so many times, and so much, longer than they do as a rule."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -41,6 +46,7 @@ def picture(
     totals = run.queue.totals()
     now = run.now
     finished = run.stage is Stage.FINISHED
+    figures = metrics.view(now, run.queue.unfinished)
     return Snapshot(
         run=RunView(
             site=who.site,
@@ -53,6 +59,7 @@ def picture(
             exit_code=run.ending.code if finished and run.ending else None,
             reason=run.ending.reason if run.ending else "; ".join(run.pauses.values()),
             max_attempts=run.policy.max_retries + 1,
+            cpu_seconds=time.process_time(),
         ),
         totals=Totals(
             total=totals.total,
@@ -63,8 +70,8 @@ def picture(
             failed=totals.failed,
         ),
         workers=tuple(_worker(run, slot, workers) for slot in run.slots.values()),
-        metrics=metrics.view(now, run.queue.unfinished),
-        site=_site(run),
+        metrics=figures,
+        site=_site(run, figures),
         recent=recent,
     )
 
@@ -81,15 +88,22 @@ def _state(run: RunState) -> State:
             return "running" if run.inventory_known and run.session.generation else "starting"
 
 
-def _site(run: RunState) -> SiteView:
+def _site(run: RunState, figures: MetricsView) -> SiteView:
+    breaker = run.breaker
     age = run.now - run.session.since if run.session.valid else None
-    match run.breaker.state:
+    trouble = None if breaker.opened_at is None else run.now - breaker.opened_at
+    match breaker.state:
+        case BreakerState.CLOSED if not run.reached:
+            return SiteView("unknown", age)
         case BreakerState.CLOSED:
-            return SiteView("up" if run.reached else "unknown", age)
+            usual, lately = figures.seconds_median, figures.seconds_recent
+            if usual is None or lately is None or lately < max(_SLOW_FACTOR * usual, usual + _SLOW_SECONDS):
+                return SiteView("up", age)
+            return SiteView("slow", age, f"a reference takes {lately:.1f} s, as a rule {usual:.1f} s")
         case BreakerState.OPEN:
-            return SiteView("down", age, run.breaker.reason)
+            return SiteView("down", age, breaker.reason, trouble, max(0.0, breaker.until - run.now))
         case BreakerState.PROBING | BreakerState.RAMPING:
-            return SiteView("coming back", age, run.breaker.reason)
+            return SiteView("coming back", age, breaker.reason, trouble)
 
 
 def _worker(run: RunState, slot: Slot, workers: LocalWorkers) -> WorkerView:

@@ -7,6 +7,7 @@ terminal that takes no more (Ctrl-S) blocks the drawing thread only; tracking.js
 """
 
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.live import Live
 
 from supervisor.views import progress
+from supervisor.views.screen import Screen
 from supervisor.views.status import Snapshot, read_status
 from supervisor.views.text import clean
 
@@ -121,13 +122,13 @@ def _show(status: Path, show: str, over: threading.Event, output: TextIO) -> Non
 
 def _show_live(status: Path, over: threading.Event, console: Console) -> None:
     last: Snapshot | None = None
-    with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+    with Screen(console) as screen:
         while True:
             done = over.wait(_DRAW_INTERVAL)
             snapshot = read_status(status)
-            if snapshot is not None and (snapshot != last or done):
+            if snapshot is not None and (snapshot != last or done or screen.was_resized):
                 last = snapshot
-                live.update(progress.picture(snapshot, console.height - 1), refresh=True)
+                screen.draw(functools.partial(progress.picture, snapshot))
             if done:
                 return
 

@@ -1,16 +1,20 @@
 """How a run is going, counted from the records as they are written. Memory is bounded whatever the run's length."""
 
+import bisect
 import math
+import statistics
 from collections import Counter, deque
 from collections.abc import Mapping
 
 from supervisor.core.records import AttemptFailed, AttemptStarted, AttemptSucceeded, Incident, Record
-from supervisor.views.status import MetricsView
+from supervisor.views.status import DURATION_BOUNDS, MetricsView
 
 _WINDOW = 300.0
 """Seconds over which the present rate is taken."""
 _BUCKET = 5.0
 _KEPT_DURATIONS = 2_000
+_LAST_DURATIONS = 15
+"""So many of the very last attempts say how fast the site is at present."""
 
 
 class Metrics:
@@ -43,6 +47,9 @@ class Metrics:
         self._buckets: deque[list[float]] = deque()
         self._running: dict[int, float] = {}
         self._durations: deque[float] = deque(maxlen=_KEPT_DURATIONS)
+        self._last: deque[float] = deque(maxlen=_LAST_DURATIONS)
+        self._histogram = [0] * (len(DURATION_BOUNDS) + 1)
+        self._seconds_sum = 0.0
 
     def seen(self, record: Record, now: float) -> None:
         """Count one record made at the monotonic time `now`, in seconds."""
@@ -55,7 +62,7 @@ class Metrics:
             case AttemptSucceeded():
                 started = self._running.pop(record.attempt, None)
                 if started is not None:
-                    self._durations.append(now - started)
+                    self._took(now - started)
                 self._documents += len(record.documents)
                 self._bytes += sum(document.bytes for document in record.documents)
                 self._finish(now)
@@ -70,6 +77,12 @@ class Metrics:
                 self._restarts += 1
             case _:
                 pass
+
+    def _took(self, seconds: float) -> None:
+        self._durations.append(seconds)
+        self._last.append(seconds)
+        self._histogram[bisect.bisect_left(DURATION_BOUNDS, seconds)] += 1
+        self._seconds_sum += seconds
 
     def _finish(self, now: float) -> None:
         self._finished += 1
@@ -94,6 +107,9 @@ class Metrics:
             per_minute_overall=self._finished / elapsed * 60 if self._finished and elapsed > 0 else None,
             seconds_median=_quantile(durations, 0.5),
             seconds_p95=_quantile(durations, 0.95),
+            seconds_recent=statistics.median(self._last) if len(self._durations) > 2 * _LAST_DURATIONS else None,
+            seconds_sum=self._seconds_sum,
+            seconds_counts=tuple(self._histogram),
             attempts=self._attempts,
             failures=dict(self._failures.most_common()),
             kills=self._kills,

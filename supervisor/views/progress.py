@@ -1,39 +1,77 @@
 """The progress of a run on a terminal: a picture redrawn in place, or one plain line."""
 
-from collections.abc import Iterator
-
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from supervisor.views.status import MetricsView, Snapshot, Totals, WorkerView
+from supervisor.views.status import MetricsView, Notice, SiteView, Snapshot, Totals, WorkerView
 from supervisor.views.text import clean, duration, number, plural, size
 
-_HEADER_LINES = 7
-_RECENT = 5
+_HEADER_LINES = 8
+_SHARE = 3
+"""Lines that each of the two lists at the end gets, where there is little room, before the workers do."""
+_MOST = 8
 _FEWEST_WORKERS = 3
 _STATE_STYLES = {"running": "green", "paused": "yellow", "draining": "yellow", "finished": "bold"}
+_SITE_STYLES = {"up": "green", "slow": "yellow", "down": "red", "coming back": "yellow"}
 _LEVEL_STYLES = {"WARNING": "yellow", "ERROR": "red"}
 
 
 def picture(snapshot: Snapshot, height: int = 24) -> RenderableType:
     """Return the whole display, of at most `height` lines; it fills the console's width and needs 80 columns."""
-    room = height - _HEADER_LINES
-    recent = snapshot.recent[-min(_RECENT, max(room - len(snapshot.workers) - 2, 2)) :]
-    shown = max(room - len(recent) - 2, _FEWEST_WORKERS)
     parts: list[RenderableType] = [_header(snapshot), _bar(snapshot.totals)]
     parts += [Text(line, no_wrap=True, overflow="ellipsis") for line in _figures(snapshot)]
-    if snapshot.workers and snapshot.run.state != "finished":
+    working = snapshot.run.state != "finished"
+    if working:
+        parts.append(_site(snapshot.site))
+    room = height - _HEADER_LINES
+    failures = [notice for notice in snapshot.recent if notice.failure]
+    happenings = [notice for notice in snapshot.recent if not notice.failure]
+    wanted = sum(min(len(group), _SHARE) + 1 for group in (failures, happenings) if group)
+    if snapshot.workers and working:
+        shown = max(min(len(snapshot.workers), room - wanted - 2), _FEWEST_WORKERS)
         parts += [Text(), _workers(snapshot.workers, shown)]
-    if recent:
-        parts.append(Text())
-    for notice in recent:
-        line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(notice.at[11:19], style="dim")
-        line.append("  " + clean(notice.text), style=_LEVEL_STYLES.get(notice.level, ""))
-        parts.append(line)
+        room -= min(shown, len(snapshot.workers)) + 2
+    for title, group, other in (
+        ("latest failures", failures, happenings),
+        ("watchdog, site and operator", happenings, []),
+    ):
+        fits = min(_MOST, room - 1 - (min(len(other), _SHARE) + 1 if other else 0))
+        if group and fits > 0:
+            parts += [_rule(title), *(_notice(notice) for notice in group[-fits:])]
+            room -= 1 + min(fits, len(group))
     return Group(*parts)
+
+
+def _rule(title: str) -> Rule:
+    return Rule(Text(title, style="dim"), align="left", style="dim", characters="─")
+
+
+def _notice(notice: Notice) -> Text:
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(notice.at[11:19], style="dim")
+    line.append("  " + clean(notice.text), style=_LEVEL_STYLES.get(notice.level, ""))
+    return line
+
+
+def _site(site: SiteView) -> Text:
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append("site ")
+    line.append(clean(site.state, 20), style=_SITE_STYLES.get(site.state, ""))
+    line.append(site_details(site))
+    return line
+
+
+def site_details(site: SiteView) -> str:
+    """Return what follows the site's state: for how long, when somebody looks again, the session's age, and why."""
+    said = f" for {duration(site.trouble_seconds)}" if site.trouble_seconds is not None else ""
+    if site.next_look_seconds is not None:
+        said += f", tried again in {duration(site.next_look_seconds)}"
+    age = site.session_age_seconds
+    said += ", not logged in" if age is None else f", logged in {duration(age)} ago"
+    return said + (f": {clean(site.reason)}" if site.reason else "")
 
 
 def plain(snapshot: Snapshot) -> str:
@@ -58,21 +96,11 @@ def state_sentence(snapshot: Snapshot) -> str:
     return f"{snapshot.run.state} ({clean(reason)})" if reason else snapshot.run.state
 
 
-def table_lines(snapshot: Snapshot) -> Iterator[str]:
-    """Yield the state of the run in some lines without any control characters, for ``status`` and for pipes."""
-    yield f"{clean(snapshot.run.site)}: {state_sentence(snapshot)}, run {snapshot.run.run_id}"
-    yield from _figures(snapshot)
-    if snapshot.site.reason:
-        yield f"site: {clean(snapshot.site.state)} ({clean(snapshot.site.reason)})"
-
-
 def _header(snapshot: Snapshot) -> Text:
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append("nightfleet ", style="bold")
     line.append(f"{clean(snapshot.run.site, 30)}  ")
     line.append(state_sentence(snapshot), style=_STATE_STYLES.get(snapshot.run.state, ""))
-    if snapshot.site.reason:
-        line.append(f"  site: {clean(snapshot.site.state)}, {clean(snapshot.site.reason)}", style="yellow")
     return line
 
 

@@ -10,6 +10,9 @@ from typing import Literal
 
 import msgspec
 
+DURATION_BOUNDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0)
+"""Seconds in which durations are counted, up to and with each."""
+
 State = Literal["starting", "running", "paused", "draining", "finished"]
 
 
@@ -28,6 +31,8 @@ class RunView(msgspec.Struct, frozen=True):
     reason: str = ""
     max_attempts: int = 0
     """That a reference gets before it has failed for good; 0 when it is not known."""
+    cpu_seconds: float = 0.0
+    """Processor time of the supervisor itself, without its workers."""
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -75,6 +80,12 @@ class MetricsView(msgspec.Struct, frozen=True):
     seconds_median: float | None = None
     """Of the last attempts that succeeded."""
     seconds_p95: float | None = None
+    seconds_recent: float | None = None
+    """The median of the very last ones, where there are enough to say so."""
+    seconds_sum: float = 0.0
+    """Of all attempts of this start that succeeded."""
+    seconds_counts: tuple[int, ...] = ()
+    """How many of them took up to each of `DURATION_BOUNDS`, and longer: one more than there are bounds."""
     attempts: int = 0
     failures: dict[str, int] = {}
     """Failed attempts by kind."""
@@ -91,8 +102,13 @@ class SiteView(msgspec.Struct, frozen=True):
     """How the run gets on with the site."""
 
     state: str = "unknown"
+    """``unknown``, ``up``, ``slow``, ``down`` (the breaker is open) or ``coming back``."""
     session_age_seconds: float | None = None
     reason: str = ""
+    trouble_seconds: float | None = None
+    """For how long the breaker has been open."""
+    next_look_seconds: float | None = None
+    """Until one reference may try whether the site is back."""
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -101,6 +117,8 @@ class Notice(msgspec.Struct, frozen=True):
     at: str
     level: str
     text: str
+    failure: bool = False
+    """It tells of a failed attempt; otherwise of what the watchdog, the site or the operator did."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -112,7 +130,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     metrics: MetricsView = MetricsView()
     site: SiteView = SiteView()
     recent: tuple[Notice, ...] = ()
-    """The last ten, oldest first."""
+    """The last ten failures and the last ten of everything else, oldest first."""
     version: int = 1
 
 

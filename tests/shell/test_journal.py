@@ -39,6 +39,18 @@ def test_what_a_person_should_see_is_kept_at_hand(tmp_path: Path) -> None:
     assert [notice.text for notice in journal.recent] == ["worker 1: B: timeout"]
 
 
+def test_many_failures_do_not_push_out_what_the_watchdog_did(tmp_path: Path) -> None:
+    """Failures of attempts and everything else are kept apart; routine is neither."""
+    journal = Journal(tmp_path / "supervisor.log", as_json=False, rotation=10**6, retention=1)
+    journal.say(Say("WARNING", "silent for 30 s", 1, "A", 1, incident="killed"))
+    for attempt in range(50):
+        journal.say(Say("WARNING", "timeout", 1, "B", attempt + 1))
+        journal.say(Say("INFO", "queue: 3 completed"))
+    journal.close()
+    assert [notice.text for notice in journal.recent if not notice.failure] == ["worker 1: A: silent for 30 s"]
+    assert len(journal.recent) == 11
+
+
 def test_the_log_is_rotated_and_old_files_go(tmp_path: Path) -> None:
     """The log takes a bounded amount of the disk."""
     journal = Journal(tmp_path / "supervisor.log", as_json=False, rotation=2_000, retention=2)

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from supervisor.views import progress
-from supervisor.views.status import MetricsView, Notice, SiteView, Snapshot, Totals, WorkerView
+from supervisor.views.status import MetricsView, Notice, Snapshot, Totals, WorkerView
 from supervisor.views.text import clean, duration, size
 from tests.views.snapshots import busy, run_view
 
@@ -70,10 +70,14 @@ def test_a_run_without_references_and_a_finished_one_are_drawn() -> None:
     assert "left" not in text
 
 
-def test_the_sites_trouble_is_in_the_headline() -> None:
-    """Why a run pauses is seen at the first look."""
-    snapshot = busy(site=SiteView(state="down", reason="no answer since 23:01"), run=run_view(state="paused"))
-    assert "paused  site: down, no answer since 23:01" in drawn(snapshot)[0]
+@pytest.mark.parametrize("height", [24, 40])
+def test_a_flood_of_failures_does_not_hide_the_watchdog(height: int) -> None:
+    """Failures and what the watchdog, the site and the operator did have lists of their own."""
+    failed = tuple(Notice("2026-11-24T23:20:02.000Z", "WARNING", f"F-{n}: timeout", failure=True) for n in range(10))
+    lines = drawn(busy(recent=(*busy().recent, *failed)), height=height)
+    assert any("worker 3 was killed" in line for line in lines)
+    assert any("F-9: timeout" in line for line in lines)
+    assert len([line for line in lines if "A-100" in line]) == len(busy().workers)
 
 
 def test_the_plain_line_says_it_all() -> None:
