@@ -3,6 +3,7 @@
 import functools
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -17,9 +18,11 @@ from supervisor.views import progress, story
 from supervisor.views.clerk import PlainReporter
 from supervisor.views.screen import Screen, can_draw
 from supervisor.views.status import RunView, Snapshot, Totals, is_running, read_status
-from supervisor.views.text import clean
+from supervisor.views.text import clean, number, plural
 
 _PAUSE = 0.5
+_FEW = 10
+"""Failed references that `status` names itself; `explain` names all of them."""
 _WIDTH = 120
 """Columns where the output is no terminal."""
 
@@ -113,12 +116,17 @@ def _picture(answer: _Answer, height: int) -> RenderableType:
 
 
 def _tell_failures(directory: RunDirectory) -> None:
-    """Say which references failed for good and why, and how to learn more of each."""
+    """Say what failed for good and why, reference by reference where they are few, and how to learn more."""
     click.echo()
     with LedgerReader(directory.ledger) as reader:
-        for line in story.failures(reader):
-            click.echo(line)
-    click.echo(f"the whole story of one: run.py explain {clean(str(directory.path))} REF")
+        kinds = Counter(row.error_kind or "unknown" for row in reader.failures())
+        if kinds.total() <= _FEW:
+            for line in story.failures(directory, reader):
+                click.echo(line)
+        else:
+            counts = ", ".join(f"{clean(kind)} {number(count)}" for kind, count in kinds.most_common())
+            click.echo(f"{plural(kinds.total(), 'reference')} failed for good: {counts}")
+            click.echo(f"which, why and the evidence: run.py explain {clean(str(directory.path), 1000)}")
 
 
 def _watch(directory: RunDirectory) -> None:
