@@ -5,7 +5,7 @@
     config.py    settings: flag, environment, TOML, default, each with where it came from; settings.py is their table
     core/        machine.py: handle(event, now) -> commands. No clock, no I/O, no thread, no randomness
     shell/       carries the commands out and turns the world into events: loop, processes, pipes, ledger, publisher,
-                 and control, the socket by which a run is steered
+                 control, the socket by which a run is steered, and service, what systemd is told
     views/       status, metrics, progress, logs, story, report: read a snapshot or the ledger, never the machine
     chromium.py  finds a browser or gets one; doctor.py says what the machine lacks
     children.py  what a worker is told when it is started

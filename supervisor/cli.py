@@ -38,6 +38,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "restart": ("restart", "A fresh process and browser for one worker."),
     "stop": ("stop", "Stop a run; what is in flight is finished first."),
     "doctor": ("doctor", "Can this machine do the job?"),
+    "unit": ("unit", "A systemd unit, for a machine that does it by itself."),
 }
 _HIDDEN = {"_clerk": "clerk"}
 

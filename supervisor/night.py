@@ -1,6 +1,7 @@
 """A run from its plan to its exit code: here the parts are wired together, and taken apart again however it ends."""
 
 import contextlib
+import faulthandler
 import os
 import resource
 import selectors
@@ -32,6 +33,7 @@ from supervisor.shell.loop import Loop
 from supervisor.shell.processes import Processes
 from supervisor.shell.reconcile import reconcile
 from supervisor.shell.run_directory import RunDirectory
+from supervisor.shell.service import Service
 from supervisor.shell.store import Store
 from supervisor.shell.upkeep import Upkeep
 from supervisor.shell.workers import LocalWorkers
@@ -42,6 +44,8 @@ from worker.settings import WorkerSettings
 ROOT = Path(__file__).resolve().parent.parent
 _CLERK_SECONDS = 120.0
 """How long the last tracking.json may take; that of a million references takes about a quarter of it."""
+_LAST_SECONDS = 60.0
+"""How long the rest of the end may take before the service manager may lose its patience."""
 _DESCRIPTORS = 65_536
 
 
@@ -76,7 +80,8 @@ def run(plan: Plan) -> int:
 
 
 def _prepare_process() -> None:
-    """Adopt orphans, allow many descriptors and no core dumps."""
+    """Adopt orphans, allow many descriptors and no core dumps; a fatal signal shows where every thread was."""
+    faulthandler.enable()  # to standard error: a service manager whose watchdog has had enough sends SIGABRT
     with contextlib.suppress(OSError):  # a sandbox may forbid it; zombies are then reaped by whoever adopts them
         linux.become_subreaper()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -155,8 +160,18 @@ class _Night:
             books = stack.enter_context(contextlib.closing(LedgerThread(self._ledger, inbox, metrics)))
             books.start()
             store = stack.enter_context(contextlib.closing(Store(self._directory, self._ledger, inbox, self._journal)))
+            service = stack.enter_context(contextlib.closing(Service(self._plan.manager, self._journal.note)))
             upkeep = stack.enter_context(
-                contextlib.closing(Upkeep(self._directory, local, inbox, self._journal, settings.disk_reserve))
+                contextlib.closing(
+                    Upkeep(
+                        directory=self._directory,
+                        workers=local,
+                        inbox=inbox,
+                        journal=self._journal,
+                        service=service,
+                        disk_reserve=settings.disk_reserve,
+                    )
+                )
             )
 
             def picture() -> Snapshot:
@@ -183,6 +198,7 @@ class _Night:
                 finish = loop.run()
                 self._ledger.end_run(finish.code, finish.reason, time.time())
             finally:
+                service.ending(_CLERK_SECONDS + _LAST_SECONDS)
                 upkeep.write_last(picture())
             return finish
 

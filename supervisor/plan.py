@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from supervisor.config import Settings
+from supervisor.shell.service import Manager
 
 Show = Literal["live", "plain", "quiet"]
 """How the run shows itself: redrawn in place on a terminal, one line now and then, or not at all."""
@@ -28,3 +29,5 @@ class Plan(msgspec.Struct, frozen=True):
     environment: dict[str, str]
     """Added to the environment of every worker."""
     show: Show
+    manager: Manager | None = None
+    """The service manager that started us and wants to be told how it goes."""

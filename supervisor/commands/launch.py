@@ -13,6 +13,7 @@ from supervisor.config import Resolved
 from supervisor.errors import Exit
 from supervisor.plan import Plan
 from supervisor.shell.run_directory import InUse, RunDirectory
+from supervisor.shell.service import Manager
 from supervisor.views.status import read_status
 from supervisor.views.text import plural
 
@@ -26,6 +27,8 @@ class Request(msgspec.Struct, frozen=True):
     refs: Path | None = None
     """A file of references, ``-`` for standard input."""
     column: str | None = None
+    manager: Manager | None = None
+    """The service manager, as from `service.adopt`."""
 
 
 def plan(request: Request, resolved: Resolved, environment: dict[str, str]) -> Plan:
@@ -58,6 +61,7 @@ def plan(request: Request, resolved: Resolved, environment: dict[str, str]) -> P
         browser=_browser(resolved, environ),
         environment=environment,
         show=options.show(request.show),
+        manager=request.manager,
     )
 
 

@@ -8,6 +8,7 @@ import click
 
 from supervisor import demo_site
 from supervisor.commands import launch, options
+from supervisor.shell import service
 
 
 @click.command(
@@ -47,10 +48,11 @@ def command(
     SITE is `demo` or `path/to/file.py:ClassName`. Every setting can also stand in the environment
     (NIGHTFLEET_TASK_TIMEOUT) or in the file of --config (task_timeout); an option wins.
     """
+    manager = service.adopt(os.environ)  # before anything else is started
     if column is not None and refs is None:
         raise click.UsageError("--column needs --refs")
     resolved = options.resolve(values, config_file)
-    request = launch.Request(site, run_dir, show, refs, column)
+    request = launch.Request(site, run_dir, show, refs, column, manager)
     if site != "demo" or os.environ.get(demo_site.URL_VARIABLE):
         return launch.run(launch.plan(request, resolved, {}))
     with demo_site.started(demo_site.remembered(run_dir) or demo_site.Wishes(), os.environ) as website:

@@ -1,4 +1,4 @@
-"""What must be done now and then beside the run: status.json, memory, free disk, the guardian, adopted zombies.
+"""What must be done now and then beside the run: status.json, memory, disk, the guardian, zombies, signs of life.
 
 Nothing here waits. Slow work goes to one thread, and a round of it is left out while the last one is still under way.
 """
@@ -12,6 +12,7 @@ from supervisor.shell.inbox import Broken, Inbox
 from supervisor.shell.journal import Journal
 from supervisor.shell.reaper import Reaper
 from supervisor.shell.run_directory import RunDirectory
+from supervisor.shell.service import Service
 from supervisor.shell.trees import Tree
 from supervisor.shell.workers import LocalWorkers
 from supervisor.views.status import Snapshot, write_status
@@ -33,12 +34,20 @@ class Upkeep:
     """Called by the loop with the time; decides what is due."""
 
     def __init__(
-        self, directory: RunDirectory, workers: LocalWorkers, inbox: Inbox, journal: Journal, disk_reserve: int
+        self,
+        *,
+        directory: RunDirectory,
+        workers: LocalWorkers,
+        inbox: Inbox,
+        journal: Journal,
+        service: Service,
+        disk_reserve: int,
     ) -> None:
         self._directory = directory
         self._workers = workers
         self._inbox = inbox
         self._journal = journal
+        self._service = service
         self._disk_reserve = disk_reserve
         self._reaper = Reaper(workers.direct)
         self._thread = ThreadPoolExecutor(1, "upkeep")
@@ -48,13 +57,15 @@ class Upkeep:
 
     def next_due(self) -> float:
         """When `tick` has something to do again."""
-        return min(self._due.values())
+        return min(*self._due.values(), self._service.next_due())
 
     def tick(self, now: float, snapshot: Callable[[], Snapshot]) -> None:
         """Do what is due at `now`."""
+        self._service.alive(now)
         if self._is_due("status", now, STATUS_SECONDS):
             seen = snapshot()
             self.write_status(seen)
+            self._service.tell(seen)
             if seen.run.state == "running" and all(worker.state in _WELL for worker in seen.workers):
                 self._workers.prepare()
             if said := self._workers.guardian.keep():

@@ -33,6 +33,7 @@ from supervisor.shell.ledger_thread import LedgerThread
 from supervisor.shell.loop import Loop
 from supervisor.shell.processes import Processes
 from supervisor.shell.run_directory import RunDirectory
+from supervisor.shell.service import Service
 from supervisor.shell.upkeep import Upkeep
 from supervisor.shell.workers import LocalWorkers
 from supervisor.views.metrics import Metrics
@@ -124,7 +125,18 @@ def nightfleet(references: int, count: int, folder: Path) -> tuple[float, float]
         local.guardian.start()
         books = stack.enter_context(contextlib.closing(LedgerThread(ledger, inbox, metrics)))
         books.start()
-        upkeep = stack.enter_context(contextlib.closing(Upkeep(directory, local, inbox, journal, 0)))
+        upkeep = stack.enter_context(
+            contextlib.closing(
+                Upkeep(
+                    directory=directory,
+                    workers=local,
+                    inbox=inbox,
+                    journal=journal,
+                    service=Service(None, journal.note),
+                    disk_reserve=0,
+                )
+            )
+        )
         store = NothingToStore(inbox)
         who = snapshot.identity("none", "bench")
         conductor = Conductor(machine, books, local, store, journal)
