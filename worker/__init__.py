@@ -18,6 +18,7 @@
     masking.py     keeps secrets out of log, messages and evidence; vault.py has the secrets
     journal.py     the log file; deadlines.py the one way to await a browser
     site.py        the interface that a recipe implements; loading.py finds and checks one
+    checking/      the process behind `run.py check`: each step of a recipe once, told while it happens
     sites/         recipes that come with the program; demo/ is a recipe and its website
 
 A worker writes only into the staging folder of its attempt and into its temporary folder. It never imports

@@ -58,7 +58,7 @@ def plan(request: Request, resolved: Resolved, environment: dict[str, str]) -> P
         site_name=recipe.name,
         run_dir=directory.path,
         refs=refs,
-        browser=_browser(resolved, environ),
+        browser=browser(resolved, environ).path,
         environment=environment,
         show=options.show(request.show),
         manager=request.manager,
@@ -76,13 +76,18 @@ def run(plan: Plan) -> int:
     return code
 
 
-def _browser(resolved: Resolved, environ: dict[str, str]) -> str:
+def browser(resolved: Resolved, environ: dict[str, str]) -> chromium.Browser:
+    """Return the browser to use, which is got first where there is none.
+
+    Raises:
+        UserError: what was named is none, or there is none and none can be got.
+    """
     settings = resolved.settings
-    browser = chromium.find(settings.browser, resolved.origins["browser"], headed=settings.headed, environ=environ)
-    if browser is None:
-        browser = chromium.obtain(headed=settings.headed, environ=environ, say=options.say)
-        options.say(f"using {browser.path}, version {browser.version}")
-    return browser.path
+    found = chromium.find(settings.browser, resolved.origins["browser"], headed=settings.headed, environ=environ)
+    if found is None:
+        found = chromium.obtain(headed=settings.headed, environ=environ, say=options.say)
+        options.say(f"using {found.path}, version {found.version}")
+    return found
 
 
 def _references(path: Path, column: str | None) -> list[str]:

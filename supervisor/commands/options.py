@@ -41,16 +41,19 @@ class Command(click.Command):
         super().format_help(ctx, formatter)
 
 
-def setting_options(*, defaults: dict[str, Any] | None = None) -> Callable[[_Function], _Function]:
+def setting_options(
+    *, defaults: dict[str, Any] | None = None, only: tuple[str, ...] = ()
+) -> Callable[[_Function], _Function]:
     """Add an option for every setting. The values reach `config.resolve` as text: all are checked in that one place.
 
     Args:
         defaults: defaults that this command has in place of the ordinary ones.
+        only: names of the settings that get an option; all of them when empty.
     """
 
     def decorate(function: _Function) -> _Function:
         ordered = [*_FIRST, *(name for name in config.CATALOGUE if name not in _FIRST)]
-        for name in reversed(ordered):
+        for name in reversed([name for name in ordered if not only or name in only]):
             setting = config.CATALOGUE[name]
             default = (defaults or {}).get(name, setting.default)
             if setting.kind is bool:
