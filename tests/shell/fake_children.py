@@ -22,11 +22,13 @@ from supervisor.shell.trees import MARKER, Tree
 from worker.settings import WorkerSettings
 
 CHROMIUM = "/usr/bin/chromium-headless-shell"
+MARK = os.environ.setdefault(f"TEST_MARKER_{os.environ.get('PYTEST_XDIST_WORKER', '')}", f"test-marker-{os.getpid()}")
+"""In the environment of every tree that this process of the tests starts; another beside it has one of its own."""
 PATIENCE = 60.0
 """Seconds after which a test no longer believes that something will happen; much more than it ever takes."""
 
 
-def settings(temp_dir: Path | str, *, slot: int = 1, marker: str = "test-marker") -> WorkerSettings:
+def settings(temp_dir: Path | str, *, slot: int = 1, marker: str = MARK) -> WorkerSettings:
     """Return settings as a supervisor would make them, everything within `temp_dir`."""
     return WorkerSettings(
         slot=slot,
@@ -40,7 +42,7 @@ def settings(temp_dir: Path | str, *, slot: int = 1, marker: str = "test-marker"
     )
 
 
-def tree_of(child: WorkerProcess, marker: str = "test-marker", temp_dir: str = "") -> Tree:
+def tree_of(child: WorkerProcess, marker: str = MARK, temp_dir: str = "") -> Tree:
     """Return the tree of a child."""
     return Tree(marker, child.pid, child.start_time, temp_dir)
 

@@ -64,7 +64,7 @@ def test_a_killed_supervisor_leaves_nothing(tmp_path: Path, request: pytest.Fixt
     assert left_by(killed) < 30.0
     assert not killed.temp_dir.exists()
     assert not killed.temp_dir.parent.exists()
-    assert "test-marker is gone" in (tmp_path / "guardian.log").read_text()
+    assert f"{fake.MARK} is gone" in (tmp_path / "guardian.log").read_text()
 
 
 def test_a_child_that_is_stopped_does_not_outlive_the_supervisor(
@@ -182,10 +182,10 @@ def test_what_cannot_be_killed_is_named_and_keeps_its_folder(
         patch.setattr(linux, "send_signal", lambda *_: False)
         patch.setattr(guardian_main, "GIVE_UP_SECONDS", 0.1)
         guardian_main.clean_up([tree])
-    assert f"gave test-marker up: python ({child.pid})" in capfd.readouterr().err
+    assert f"gave {fake.MARK} up: python ({child.pid})" in capfd.readouterr().err
     assert temp_dir.exists()
     guardian_main.clean_up([tree])
-    assert "test-marker is gone" in capfd.readouterr().err
+    assert f"{fake.MARK} is gone" in capfd.readouterr().err
     assert not temp_dir.parent.exists()
 
 

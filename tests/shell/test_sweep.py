@@ -9,6 +9,7 @@ import pytest
 
 from supervisor.shell import linux, sweep
 from supervisor.shell.trees import Tree
+from tests.shell import fake_children as fake
 from tests.shell.fake_supervisor import FakeSupervisor
 
 
@@ -39,7 +40,7 @@ def test_a_double_kill_is_swept(tmp_path: Path, request: pytest.FixtureRequest) 
     assert killed.alive() == []
     assert not (tmp_path / "nightfleet-test").exists()
     assert not path.exists()
-    assert any("killed what the last run left of test-marker" in sentence for sentence in said)
+    assert any(f"killed what the last run left of {fake.MARK}" in sentence for sentence in said)
     assert sweep.sweep(path, tmp_path / "nightfleet-test") == []
 
 

@@ -197,7 +197,7 @@ def test_the_marker_is_matched_exactly(spawn: Spawn) -> None:
     other = subprocess.Popen(
         [sys.executable, "-c", "input()"],
         stdin=subprocess.PIPE,
-        env={**os.environ, MARKER: "test-marker-2"},
+        env={**os.environ, MARKER: fake.MARK + "2"},
         start_new_session=True,
     )
     child = spawn(fake.sleeper)
@@ -205,7 +205,7 @@ def test_the_marker_is_matched_exactly(spawn: Spawn) -> None:
     assert other.pid not in pids(fake.tree_of(child))
     found = linux.stat(other.pid)
     assert found is not None
-    assert pids(Tree("test-marker-2", 2**22, found.start_time)) == {other.pid}
+    assert pids(Tree(fake.MARK + "2", 2**22, found.start_time)) == {other.pid}
     other.kill()
     other.communicate()
 

@@ -1,6 +1,7 @@
 """Drives a worker's process as the supervisor would: spawned, over a pipe, with deadlines."""
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -25,6 +26,8 @@ DEADLINE = 40.0
 
 M = TypeVar("M", bound=FromWorker)
 
+_NUMBERS = itertools.count(1)
+
 
 class Child:
     """One incarnation of a worker."""
@@ -44,7 +47,7 @@ class Child:
             "log_file": str(self.log),
             "stack_file": str(self.stacks),
             "supervisor_pid": os.getpid(),
-            "marker": "test",
+            "marker": f"test-{os.getpid()}-{next(_NUMBERS)}",
             "browser": BROWSER if Path(BROWSER).exists() else "",
             "heartbeat_interval": 0.2,
             "recover_timeout": 20.0,
