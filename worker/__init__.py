@@ -12,6 +12,7 @@
     browser.py     launches and relaunches the browser; session.py keeps and restores what being logged in means
     observer.py    what a browser context does beside the calls: answers, failures, popups, crashes
     visit.py       what a recipe holds in its hand: page, steps, goto, fetch, download, save, secrets
+    questions.py   what a page is asked at little cost
     downloads.py   a download raced against all that means it will never come
     documents.py   staging and verification of each document; evidence.py what a failure leaves behind
     failures.py    foreign exceptions become failure kinds, in this one module

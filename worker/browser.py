@@ -30,6 +30,8 @@ _CONTEXT_DEADLINE = 10.0
 _CLOSE_DEADLINE = 3.0
 _NAVIGATION_TIMEOUT = 30_000.0  # milliseconds, Playwright's own default
 _VIEWPORT = {"width": 1024, "height": 768}
+_POINTERS = "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
+"""What Playwright says about the mouse of a headless browser."""
 _OWN_FEATURES = Path(playwright.__file__).parent / "driver/package/lib/server/electron/loader.js"
 """The small file of Playwright's driver that repeats its list of disabled features."""
 
@@ -41,10 +43,11 @@ class BrowserError(Exception):
 class Browser:
     """One browser at a time; `page`, `context` and `observer` are those of the present one."""
 
-    def __init__(self, settings: WorkerSettings, kin: Kin, mask: Mask) -> None:
+    def __init__(self, settings: WorkerSettings, kin: Kin, mask: Mask, *, images: bool) -> None:
         self._settings = settings
         self._kin = kin
         self._mask = mask
+        self._images = images
         self._playwright: Playwright | None = None
         self._chromium: Chromium | None = None
         self._session: Session | None = None
@@ -159,7 +162,7 @@ class Browser:
                 handle_sigterm=False,
                 handle_sighup=False,
                 downloads_path=self.downloads,
-                args=_arguments(),
+                args=_arguments(images=self._images),
                 timeout=_START_DEADLINE * 1000,
             ),
             "starting the browser",
@@ -313,8 +316,8 @@ async def _comes(answer: Coroutine[Any, Any, object], seconds: float) -> bool:
     return not call.cancelled() and call.exception() is None
 
 
-def _arguments() -> list[str]:
-    """Return our arguments for Chromium: Playwright's disabled features and one more, as only the last list counts.
+def _arguments(*, images: bool) -> list[str]:
+    """Return our arguments for Chromium: Playwright's lists with what we add, as only the last one of a kind counts.
 
     Without `RenderDocument` disabled, closing a page that is just navigating hangs (Chromium 156, measured).
     """
@@ -326,8 +329,10 @@ def _arguments() -> list[str]:
     features = re.findall(r'^\s*"(\w+)",?$', found[1], re.MULTILINE) if found else []
     if not features:
         logger.warning("Playwright's list of disabled features was not found: closing a page may hang now and then")
-        return []
-    return ["--disable-features=" + ",".join([*features, "RenderDocument"])]
+    arguments = ["--disable-features=" + ",".join([*features, "RenderDocument"])] if features else []
+    if not images:
+        arguments.append(f"--blink-settings={_POINTERS},imagesEnabled=false")
+    return arguments
 
 
 def _first_lines(message: str) -> str:

@@ -16,7 +16,7 @@ A recipe is a class with a constructor that takes nothing, loaded from ``path/to
                 raise LoginRefused("the site answered: wrong user or password")
 
         async def is_logged_in(self, visit):
-            return await visit.page.locator("#log-out").count() > 0
+            return await visit.count("#log-out") > 0
 
         async def export_inventory(self, visit):
             await visit.goto(self.start_url)
@@ -27,8 +27,8 @@ A recipe is a class with a constructor that takes nothing, loaded from ``path/to
             visit.step("open the vehicle")
             await visit.goto(f"https://lot.example/vehicle/{quote(reference, safe='')}")
             visit.step("fetch the documents")
-            for link in await visit.page.locator("a.document").all():
-                await visit.fetch(await link.get_attribute("href"))
+            for link in await visit.read("a.document", "href"):
+                await visit.fetch(link["href"])
 
 Every call runs under a deadline of the program's; a recipe needs no time-outs of its own.
 """
@@ -99,6 +99,8 @@ class Site(ABC):
     """Arriving here instead of where one wanted to go means that the session is gone."""
     secrets: tuple[str, ...] = ()
     """Names of the environment variables that `Visit.secret` will be asked for; checked before anything starts."""
+    images: bool = True
+    """Pages need their images; without them they open in half of the time."""
     fewest_documents: int = 1
     """An attempt that brings fewer fails with `documents_missing`."""
 

@@ -13,7 +13,7 @@ from playwright.async_api import APIResponse, BrowserContext, Download, Page, Re
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from worker import documents
+from worker import documents, questions
 from worker.browser import Browser
 from worker.deadlines import Overdue, within
 from worker.documents import Answer, Staging
@@ -113,6 +113,26 @@ class Visit:
         if not self._logging_in:
             await self._check_session()
         return response
+
+    async def count(self, css: str) -> int:
+        """Return how many elements of the page match a CSS selector; much cheaper than a locator.
+
+        Raises:
+            playwright.async_api.Error: the page is gone, or `css` is no selector.
+        """
+        return await questions.count(self.page, css)
+
+    async def read(self, css: str, *attributes: str, inside: str | None = None) -> list[dict[str, str]]:
+        """Return these attributes of every element that matches a CSS selector; much cheaper than locators.
+
+        An attribute that an element does not have is "".
+        With `inside`, the selector of what they are in, the page gets 30 s to show that; it may move on meanwhile.
+
+        Raises:
+            playwright.async_api.TimeoutError: it does not show it.
+            playwright.async_api.Error: the page is gone, or something is no selector.
+        """
+        return await questions.read(self.page, css, attributes, inside)
 
     async def fetch(self, url: str, name: str | None = None) -> Document:
         """Bring the document at `url`, relative to the present page, in the browser's session; several may run at once.

@@ -30,7 +30,7 @@ class Lot(Site):
             raise LoginRefused("the site answered: wrong user or password")
 
     async def is_logged_in(self, visit: "Visit") -> bool:
-        return await visit.page.locator("#log-out").count() > 0
+        return await visit.count("#log-out") > 0
 
     async def export_inventory(self, visit: "Visit") -> Inventory:
         await visit.goto(self.start_url)
@@ -48,8 +48,8 @@ class Lot(Site):
             await visit.page.wait_for_selector("#never", timeout=300)
         if reference == "idle":
             await asyncio.Event().wait()
-        for link in await visit.page.locator("a.document").all():
-            await visit.fetch(await link.get_attribute("href") or "")
+        for link in await visit.read("a.document", "href"):
+            await visit.fetch(link["href"])
         for button in await visit.page.locator("a.click").all():
             await visit.download(button.click, await button.get_attribute("data-name"))
 

@@ -66,7 +66,7 @@ async def _check(order: Order, tell: Teller, kin: Kin, journal: Journal, mask: M
     except RecipeError as error:  # it was fine a moment ago, when the supervisor tried it
         tell(Failure("browser", Kind.RECIPE_ERROR, str(error), 0.0))
         return
-    browser = Browser(order.worker, kin, mask)
+    browser = Browser(order.worker, kin, mask, images=site.images)
     vault = Vault(site.secrets, mask)
     telling = cast("Site", TellingSite(site, tell, mask))  # it has every attribute of the recipe
     kit = Kit(browser, telling, vault, mask, order.worker.document_limit)

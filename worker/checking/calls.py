@@ -17,6 +17,7 @@ from playwright.async_api import Locator, Page
 
 from worker.checking.messages import Called, Told, Waits
 from worker.deadlines import Overdue, within
+from worker.visit import Visit
 
 _GLANCE = 1.0
 _PATIENT = 2.0
@@ -29,7 +30,7 @@ _ACTIONS = (
 )  # fmt: skip
 """What one does to an element: told when it is done."""
 
-_QUESTIONS = ("count", "all", "all_inner_texts", "all_text_contents", "query_selector_all")
+_QUESTIONS = ("count", "read", "all", "all_inner_texts", "all_text_contents", "query_selector_all")
 """What tells how many elements there are."""
 
 _GLANCES = ("is_visible", "is_hidden", "is_enabled", "is_disabled", "is_checked", "query_selector")
@@ -142,10 +143,10 @@ def _matches(call: str, answer: Any) -> int | None:
 
 @contextlib.contextmanager
 def followed(calls: Calls) -> Iterator[None]:
-    """Have `calls` follow every call with a selector, of any page in this process, until the block ends."""
+    """Have `calls` follow every call with a selector, of any page or visit in this process, until the block ends."""
     names = (*_ACTIONS, *_QUESTIONS, *_GLANCES, *_READINGS)
     with contextlib.ExitStack() as stack:
-        for owner, selector_of in ((Locator, _of_locator), (Page, _of_page)):
+        for owner, selector_of in ((Locator, _of_locator), (Page, _of_first), (Visit, _of_first)):
             for name in names:
                 # A page has screenshots and scripts of its own, which no selector is part of.
                 if hasattr(owner, name) and not (owner is Page and name in {"screenshot", "evaluate"}):
@@ -174,5 +175,5 @@ def _of_locator(locator: Locator, *_args: Any, **_kwargs: Any) -> str:
     return found[1] if found else repr(locator)
 
 
-def _of_page(_page: Page, *args: Any, **kwargs: Any) -> str:
-    return str(args[0] if args else kwargs.get("selector", ""))
+def _of_first(_owner: Page | Visit, *args: Any, **kwargs: Any) -> str:
+    return str(args[0] if args else kwargs.get("selector", kwargs.get("css", "")))

@@ -21,17 +21,12 @@ DEFAULTS = {
 }
 """What the website and the recipe use where the environment says nothing: no secret is kept from anybody here."""
 
-_OFFERS = """list => [...list.querySelectorAll(".document")].map(element => ({
-    name: element.dataset.name,
-    href: element.target === "_blank" ? null : element.getAttribute("href"),
-}))"""
-"""Every document of the page in one question to the browser; `href` is null where somebody has to click."""
-
 
 class Demo(Site):
     """Harbour Lane Motors, the built-in inventory website."""
 
     name = "demo"
+    images = False
 
     def __init__(self) -> None:
         base = (os.environ.get("NIGHTFLEET_DEMO_URL") or DEFAULTS["NIGHTFLEET_DEMO_URL"]).rstrip("/")
@@ -60,10 +55,8 @@ class Demo(Site):
             raise LoginRefused(f"the site answered: {await error.inner_text()}")
 
     async def is_logged_in(self, visit: "Visit") -> bool:
-        """Look for the way out. A locator that asks for an attribute also outlives a page that moves on by itself."""
-        mark = visit.page.locator("#log-out, #log-in").first
-        found: str | None = await mark.get_attribute("id")
-        return found == "log-out"
+        """Look for the way out."""
+        return await visit.count("#log-out") > 0
 
     async def export_inventory(self, visit: "Visit") -> Inventory:
         """Click on the export."""
@@ -75,19 +68,19 @@ class Demo(Site):
         """Fetch what has an address side by side, then click on the other documents one after the other."""
         visit.step("open the vehicle")
         await visit.goto(f"{self._vehicles}/{quote(reference, safe='')}")
-        offers = await visit.page.locator("#documents").evaluate(_OFFERS)
+        offers = await visit.read(".document", "data-name", "href", "target", inside="#documents")
+        links = [offer for offer in offers if offer["href"] and offer["target"] != "_blank"]
         visit.step("fetch the documents")
         try:
             async with asyncio.TaskGroup() as group:
-                for offer in offers:
-                    if offer["href"]:
-                        group.create_task(visit.fetch(offer["href"], offer["name"]))
+                for offer in links:
+                    group.create_task(visit.fetch(offer["href"], offer["data-name"]))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
         for offer in offers:
-            if not offer["href"]:
-                visit.step(f"download {offer['name']}")
-                await _click(visit, offer["name"])
+            if offer not in links:
+                visit.step(f"download {offer['data-name']}")
+                await _click(visit, offer["data-name"])
 
 
 async def _click(visit: "Visit", name: str) -> None:
