@@ -14,7 +14,9 @@
     visit.py       what a recipe holds in its hand: page, steps, goto, fetch, download, save, secrets
     questions.py   what a page is asked at little cost
     downloads.py   a download raced against all that means it will never come
-    documents.py   staging and verification of each document; evidence.py what a failure leaves behind
+    fetching.py    a document by its address, through the driver and to_disk.cjs, which is loaded into it
+    documents.py   staging of each document: names.py what it is called, formats.py what it is, and whether it is whole
+    evidence.py    what a failure leaves behind
     failures.py    foreign exceptions become failure kinds, in this one module
     masking.py     keeps secrets out of log, messages and evidence; vault.py has the secrets
     journal.py     the log file; deadlines.py the one way to await a browser

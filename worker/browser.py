@@ -18,6 +18,7 @@ from playwright.async_api import BrowserContext, Page, Playwright, async_playwri
 from playwright.async_api import Error as PlaywrightError
 
 from worker.deadlines import Overdue, consume, within
+from worker.fetching import load_hook
 from worker.heartbeat import Kin
 from worker.masking import Mask
 from worker.observer import Observer, guarded
@@ -108,6 +109,7 @@ class Browser:
         Raises:
             BrowserError: either does not start.
         """
+        load_hook()
         try:
             self._playwright = await within(_START_DEADLINE, async_playwright().start(), "starting Playwright's driver")
             self._kin.find_driver()

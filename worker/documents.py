@@ -1,54 +1,21 @@
 """Staging of documents: safe names, written and flushed, and accepted only when they are whole.
 
-Every check is the worker's own; the supervisor checks names, sizes and hashes again before it publishes.
+Every check is the worker's own; the supervisor checks names, sizes and hashes again before it publishes. A document
+comes into a hidden file of the staging folder first, and gets its name when its content is known.
 """
 
 import asyncio
 import hashlib
 import os
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator
-from email.message import Message
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+import shutil
+from pathlib import Path
 
+from worker.formats import HEAD, Checked, examine, fitting_name, invalid, is_html, refuse_login_page
+from worker.names import numbered, repaired, safe_name
 from worker.protocol import Document, Kind
 from worker.site import SiteFailure
 
 CHUNK = 1024 * 1024
-_HEAD = 64 * 1024  # bytes kept of each file, to tell a login page from another
-_HEADER_WINDOW = 1024  # bytes in which a reader looks for the header (ISO 32000-1, annex H, note 13)
-_TRAILER_WINDOW = 2048  # bytes at the end that hold startxref and %%EOF, with room for what servers append
-_LONGEST_NAME = 120
-_RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)")
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ufffd]+')
-_PASSWORD_FIELD = re.compile(rb"(?i)<input[^>]+type\s*=\s*[\"']?password")
-
-
-def safe_name(name: str) -> str:
-    """Return `name` as a plain file name that is safe on every file system; never empty, never hidden."""
-    name = unicodedata.normalize("NFC", name).encode("utf-8", "replace").decode()
-    name = _FORBIDDEN.sub("_", name).strip(" .")
-    stem, dot, extension = name.rpartition(".")
-    if not dot or len(extension) > 10:  # noqa: PLR2004 - longer than any extension: part of the name
-        stem, extension = name, ""
-    room = _LONGEST_NAME - len(extension) - 1
-    while len(stem.encode()) > room:
-        stem = stem[:-1]
-    stem = stem.strip(" .") or "document"
-    name = f"{stem}.{extension}" if extension else stem
-    return f"_{name}" if _RESERVED.match(name) else name
-
-
-def proposed_name(disposition: str, url: str) -> str:
-    """Return the name that a Content-Disposition header (RFC 6266) or else the URL proposes, not yet made safe."""
-    if disposition:
-        header = Message()
-        header["Content-Disposition"] = disposition
-        if found := header.get_filename():
-            return PurePosixPath(found.replace("\\", "/")).name
-    return PurePosixPath(unquote(urlsplit(url).path)).name or "document"
 
 
 class Staging:
@@ -57,6 +24,7 @@ class Staging:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._names: set[str] = {"evidence", "manifest.json", "previous"}
+        self._arrivals = 0
 
     def create(self) -> None:
         """Make the folder."""
@@ -64,13 +32,18 @@ class Staging:
 
     def reserve(self, name: str) -> Path:
         """Return a path for `name`, made safe and, where it is taken, numbered: ``name-2.pdf``."""
-        wanted = Path(safe_name(name))
-        candidate, number = wanted.name, 2
+        wanted = safe_name(name)
+        candidate, number = wanted, 2
         while candidate.casefold() in self._names:
-            candidate = f"{wanted.stem}-{number}{wanted.suffix}"
+            candidate = numbered(wanted, number)
             number += 1
         self._names.add(candidate.casefold())
         return self.folder / candidate
+
+    def arrival(self) -> Path:
+        """Return a path for something that is on its way; no document is ever called so."""
+        self._arrivals += 1
+        return self.folder / f".arriving-{self._arrivals}"
 
 
 class Answer:
@@ -88,129 +61,87 @@ class Answer:
             return None
         return int(value)
 
-    @property
-    def content_type(self) -> str:
-        """The media type alone, in lower case."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
 
 async def stage(
-    source: bytes | Path, target: Path, answer: Answer, *, limit: int, shown_url: str, expect_pdf: bool
+    arrival: Path, staging: Staging, answer: Answer, *, proposed: str, shown_url: str, expected: tuple[str, ...]
 ) -> Document:
-    """Write `source` to `target`, flush it to disk and verify it. Runs in a thread, so that the pulse goes on.
+    """Flush and verify what has come as `arrival`, in a thread, so that the pulse goes on, and give it its name.
+
+    Args:
+        arrival: a file in the staging folder; it is gone afterwards.
+        staging: gives the name out.
+        answer: what the site said about it.
+        proposed: the name that it should have, as the site or the recipe has it.
+        shown_url: where it came from, secrets masked.
+        expected: formats of `worker.formats` that the recipe expects.
 
     Raises:
-        SiteFailure: `DOCUMENT_INVALID` or `SESSION_EXPIRED`, saying what came instead; the target is removed.
+        SiteFailure: `DOCUMENT_INVALID` or `SESSION_EXPIRED`, saying what came instead.
         OSError: the disk is full or the like.
     """
-    return await asyncio.to_thread(
-        _stage, source, target, answer, limit=limit, shown_url=shown_url, expect_pdf=expect_pdf
-    )
-
-
-def _stage(
-    source: bytes | Path, target: Path, answer: Answer, *, limit: int, shown_url: str, expect_pdf: bool
-) -> Document:
+    name = safe_name(repaired(proposed))
     try:
-        size, digest, head = write(target, chunks(source), limit)
-        pages = _verify(target, size, head, answer, expect_pdf=expect_pdf)
+        size, digest, format_name, checked = await asyncio.to_thread(_verify, arrival, answer, name, expected)
+        target = staging.reserve(fitting_name(name, format_name))
+        await asyncio.to_thread(arrival.rename, target)
     except BaseException:
-        target.unlink(missing_ok=True)
+        await asyncio.to_thread(arrival.unlink, missing_ok=True)
         raise
-    return Document(target.name, shown_url, size, digest, pages)
+    return Document(target.name, shown_url, size, digest, checked.pages, format_name, checked.protected)
 
 
-def _verify(target: Path, size: int, head: bytes, answer: Answer, *, expect_pdf: bool) -> int | None:
+def _verify(arrival: Path, answer: Answer, name: str, expected: tuple[str, ...]) -> tuple[int, str, str, Checked]:
+    size, digest, head = measure(arrival)
     if answer.length is not None and size != answer.length:
-        raise invalid(target.name, f"has {size} bytes where the site promised {answer.length}")
+        raise invalid(name, f"has {size} bytes where the site promised {answer.length}")
     if size == 0:
-        raise invalid(target.name, "is empty")
-    extension = target.suffix.lower()
-    refuse_html(target.name, head, Kind.DOCUMENT_INVALID, allowed=extension in {".html", ".htm"})
-    if expect_pdf or answer.content_type == "application/pdf" or extension == ".pdf":
-        return count_pages(target, head)
-    return None
+        raise invalid(name, "is empty")
+    return size, digest, *examine(arrival, head, name, expected)
 
 
-def chunks(source: bytes | Path) -> Iterator[bytes]:
-    """Yield what is to be written: bytes as they are, a file in pieces of `CHUNK` bytes."""
-    if isinstance(source, bytes):
-        yield source
-        return
-    with source.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
-
-
-def write(target: Path, chunks: Iterable[bytes], limit: int) -> tuple[int, str, bytes]:
-    """Write a new file and flush it to disk; return its size in bytes, its sha256 and its first 64 KiB.
-
-    Raises:
-        SiteFailure: `DOCUMENT_INVALID`, it is larger than `limit` bytes.
-    """
+def measure(path: Path) -> tuple[int, str, bytes]:
+    """Flush a file to disk; return its size in bytes, its sha256 and its first 64 KiB."""
     size, digest, head = 0, hashlib.sha256(), b""
-    with target.open("xb") as file:
-        for chunk in chunks:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            head = head or chunk[:HEAD]
             size += len(chunk)
-            if size > limit:
-                raise invalid(target.name, f"is larger than the {limit} bytes that are allowed")
             digest.update(chunk)
-            head = head if len(head) >= _HEAD else (head + chunk)[:_HEAD]
-            file.write(chunk)
-        file.flush()
         os.fsync(file.fileno())
     return size, digest.hexdigest(), head
 
 
-def count_pages(path: Path, head: bytes) -> int | None:
-    """Return the number of pages of a whole PDF, or None when it is protected by a password.
-
-    A file that a reader would have to mend counts as broken: readers mend truncated files silently.
+def copy(source: Path, target: Path, limit: int) -> None:
+    """Write the new file `target` with the content of `source`, which may be on another disk.
 
     Raises:
-        SiteFailure: `DOCUMENT_INVALID`, saying what is wrong.
+        SiteFailure: `DOCUMENT_INVALID`, it has more than `limit` bytes.
     """
-    if b"%PDF-" not in head[:_HEADER_WINDOW]:
-        raise invalid(path.name, f"is not a PDF: it begins with {head[:16]!r}")
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TRAILER_WINDOW))
-        tail = file.read()
-    if b"startxref" not in tail or b"%%EOF" not in tail:
-        raise invalid(path.name, "is cut off: the end of the PDF is missing")
-    import pikepdf  # noqa: PLC0415 - a worker that starts has to be quick; its first document may wait a moment
+    size = source.stat().st_size
+    if size > limit:
+        raise SiteFailure(Kind.DOCUMENT_INVALID, f"the document has {size} bytes, and {limit} are allowed")
+    with source.open("rb") as original, target.open("xb") as made:
+        shutil.copyfileobj(original, made, CHUNK)
 
+
+def accept_file(arrival: Path, target: Path, answer: Answer) -> None:
+    """Give a file that is no document, such as the export, its name, if it came whole and is no web page.
+
+    Raises:
+        SiteFailure: `EXPORT_INVALID` or `SESSION_EXPIRED`; `arrival` is gone then as well.
+    """
     try:
-        with pikepdf.open(path, attempt_recovery=False, suppress_warnings=True) as pdf:
-            pages, warnings = len(pdf.pages), pdf.get_warnings()
-    except pikepdf.PasswordError:
-        return None
-    except (pikepdf.PdfError, ValueError, RuntimeError) as error:  # qpdf's errors arrive as any of these
-        raise invalid(path.name, f"is damaged: {str(error).replace(str(path), path.name)[:200]}") from error
-    if warnings:
-        raise invalid(path.name, f"is damaged: {str(warnings[0]).replace(str(path), path.name)[:200]}")
-    if pages == 0:
-        raise invalid(path.name, "has no page")
-    return pages
-
-
-def refuse_html(name: str, head: bytes, kind: Kind, *, allowed: bool = False) -> None:
-    """Raise when the first bytes of a file are a web page, as servers send in place of what was asked for.
-
-    Raises:
-        SiteFailure: `SESSION_EXPIRED` for a page that asks for a password, otherwise `kind`.
-    """
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if not start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--", b"<script")):
-        return
-    if _PASSWORD_FIELD.search(head):
-        raise SiteFailure(Kind.SESSION_EXPIRED, f"the login page came in place of {name}")
-    if not allowed:
-        raise SiteFailure(kind, f"{name} is not the file that was asked for but a web page")
-
-
-def invalid(name: str, complaint: str) -> SiteFailure:
-    """Return the failure of a document that is not what it should be."""
-    return SiteFailure(Kind.DOCUMENT_INVALID, f"{name} {complaint}")
+        size, _, head = measure(arrival)
+        refuse_login_page(target.name, head)
+        if is_html(head):
+            message = f"{target.name} is not the file that was asked for but a web page"
+            raise SiteFailure(Kind.EXPORT_INVALID, message, url=answer.url)
+        if size == 0 or (answer.length is not None and answer.length != size):
+            promised = f" of {answer.length}" if answer.length else ""
+            raise SiteFailure(Kind.EXPORT_INVALID, f"{target.name} came with {size}{promised} bytes", url=answer.url)
+        arrival.rename(target)
+    finally:
+        arrival.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -114,17 +114,17 @@ def _is_download(error: BaseException) -> bool:
     )
 
 
-async def finish(download: Download, folder: Path, patience: float) -> Path:
+async def finish(download: Download, folder: Path, patience: float, limit: int) -> Path:
     """Wait for a download to end, as long as its file in `folder` grows, and return the file's path.
 
     Raises:
-        SiteFailure: `DOCUMENT_STALLED`, it did not grow for `patience` seconds, or `DOCUMENT_INVALID`, it broke off,
-            or `DISK_FULL`, which Chromium reports as if the site had broken it off.
+        SiteFailure: `DOCUMENT_STALLED`, it did not grow for `patience` seconds, or `DOCUMENT_INVALID`, it broke off or
+            grew beyond `limit` bytes, or `DISK_FULL`, which Chromium reports as if the site had broken it off.
     """
     ended: asyncio.Future[str | None] = asyncio.ensure_future(download.failure())
     ended.add_done_callback(consume)
     try:
-        if (failure := await _watch_growth(ended, folder, patience)) is None:
+        if (failure := await _watch_growth(ended, folder, patience, limit)) is None:
             return Path(await within(_CALL, download.path(), "finding the downloaded file"))
     except BaseException:
         ended.cancel()
@@ -136,12 +136,14 @@ async def finish(download: Download, folder: Path, patience: float) -> Path:
     raise SiteFailure(Kind.DOCUMENT_INVALID, f"the download broke off ({failure})")
 
 
-async def _watch_growth(ended: "asyncio.Future[str | None]", folder: Path, patience: float) -> str | None:
+async def _watch_growth(ended: "asyncio.Future[str | None]", folder: Path, patience: float, limit: int) -> str | None:
     size, still = -1, 0.0
     while not ended.done():
         await asyncio.wait({ended}, timeout=_LOOK_EVERY)
         now = await asyncio.to_thread(_total, folder)
         size, still = (now, 0.0) if now != size else (size, still + _LOOK_EVERY)
+        if now > limit:
+            raise SiteFailure(Kind.DOCUMENT_INVALID, f"the document has more than the {limit} bytes that are allowed")
         if still >= patience and not ended.done():
             raise SiteFailure(Kind.DOCUMENT_STALLED, f"the download stopped moving for {patience:.0f} s")
     return ended.result()

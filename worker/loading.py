@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+from worker.formats import ANY, FORMATS
 from worker.site import Site
 
 BUILT_IN = {"demo": ("worker.sites.demo.recipe", "Demo")}
@@ -115,6 +116,18 @@ def _check_attributes(site: Site, class_name: str, source: str) -> None:
         raise RecipeError(f"{class_name}.secrets in the recipe {source} must be a tuple of names")
     if type(site.fewest_documents) is not int or site.fewest_documents < 0:
         raise RecipeError(f"{class_name}.fewest_documents in the recipe {source} must be a number, 0 or more")
+    if type(site.most_documents) is not int or site.most_documents < max(1, site.fewest_documents):
+        raise RecipeError(
+            f"{class_name}.most_documents in the recipe {source} must be a number, 1 or more and not below"
+            " fewest_documents"
+        )
+    formats: object = site.document_formats
+    known = (*FORMATS, ANY)
+    if not isinstance(formats, tuple | list) or not formats or not all(name in known for name in formats):
+        raise RecipeError(
+            f"{class_name}.document_formats in the recipe {source} is {formats!r}; a tuple of"
+            f" {', '.join(known)} is needed"
+        )
 
 
 def _where(error: BaseException, source: str) -> str:

@@ -53,6 +53,7 @@ class Kind(StrEnum):
     DOCUMENT_STALLED = "document_stalled"  # a download that stopped moving
     DOWNLOAD_REFUSED = "download_refused"  # an error status came in place of the download
     DOCUMENTS_MISSING = "documents_missing"  # fewer documents than the recipe expects
+    TOO_MANY_DOCUMENTS = "too_many_documents"  # more documents than the recipe expects
     STEP_TIMEOUT = "step_timeout"  # a step of the recipe ran into its own time-out
     RECIPE_ERROR = "recipe_error"  # the recipe raised
     PUBLISH_FAILED = "publish_failed"  # what the worker staged is not what it reported
@@ -191,7 +192,11 @@ class Document(msgspec.Struct, frozen=True):
     bytes: Count
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     pages: Count | None
-    """Pages of a PDF; None for other types and for password-protected PDFs."""
+    """Pages of a PDF; None for other formats and for protected PDFs."""
+    format: Text = ""
+    """By its content: ``pdf``, ``jpg`` … as `worker.formats` names them; empty for none that is known."""
+    protected: bool = False
+    """It opens with a password only."""
 
 
 class Step(msgspec.Struct, frozen=True):

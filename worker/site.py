@@ -103,6 +103,10 @@ class Site(ABC):
     """Pages need their images; without them they open in half of the time."""
     fewest_documents: int = 1
     """An attempt that brings fewer fails with `documents_missing`."""
+    most_documents: int = 1000
+    """An attempt that asks for more fails with `too_many_documents`: a selector may match what is no document."""
+    document_formats: tuple[str, ...] = ("pdf",)
+    """What a document may be, by the names of `worker.formats.FORMATS`, or ``any``; told by content, not by name."""
 
     @abstractmethod
     async def log_in(self, visit: "Visit") -> None:

@@ -1,40 +1,47 @@
 """What a recipe holds in its hand: the page, the steps, and the ways to bring documents home."""
 
 import asyncio
-import contextlib
 import time
+from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 from loguru import logger
-from playwright.async_api import APIResponse, BrowserContext, Download, Page, Response
+from playwright.async_api import BrowserContext, Locator, Page, Response
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from worker import documents, questions
+from worker import documents, fetching, questions
 from worker.browser import Browser
-from worker.deadlines import Overdue, within
 from worker.documents import Answer, Staging
 from worker.downloads import DownloadRace, Trigger, finish, forget
 from worker.failures import refusal
 from worker.masking import Mask
+from worker.names import proposed_name
 from worker.protocol import Document, Kind, Step
 from worker.site import Site, SiteFailure
 from worker.vault import Vault
 
-_FETCH_DEADLINE = 120.0
-"""Seconds for a whole document through the request API, which shows no progress."""
-
 _LONGEST_PATIENCE = 30.0
 """Seconds without any progress after which a download counts as stalled; at most half of the attempt's deadline."""
+
+_LONGEST_SILENCE = 60.0
+"""As `_LONGEST_PATIENCE`, for a document with an address of its own: a site may take its time to print one."""
+
+_LATE = 15.0
+"""Seconds for which documents may take to appear on their page, where the recipe does not say."""
+
+_LOOK = 0.1
+_SETTLED = 0.5
+"""Seconds without another document on the page after which these are taken for all."""
 
 _MOVING = 1.0
 """Seconds for which a page may move on by itself (meta refresh) before it has to look like one of a logged-in user."""
 
 _MOST_STEPS = 1_000
-_MOST_DOCUMENTS = 10_000
 
 _MOVED_ON = ("interrupted by another navigation", "net::ERR_ABORTED")
 """What `goto` says when the page before it was still on its way somewhere; once more then works."""
@@ -59,6 +66,7 @@ class Visit:
     def __init__(self, kit: Kit, folder: Path, deadline: float, *, logging_in: bool = False) -> None:
         self._kit = kit
         self._staging = Staging(folder)
+        self._deadline = deadline
         self._patience = min(_LONGEST_PATIENCE, deadline / 2)
         self._logging_in = logging_in
         self._documents: dict[int, Document] = {}
@@ -134,38 +142,35 @@ class Visit:
         """
         return await questions.read(self.page, css, attributes, inside)
 
-    async def fetch(self, url: str, name: str | None = None) -> Document:
+    async def fetch(self, url: str, name: str | None = None, formats: Iterable[str] = ()) -> Document:
         """Bring the document at `url`, relative to the present page, in the browser's session; several may run at once.
 
-        Without `name` the site's own is taken. Unless its name has another extension it must be a whole PDF.
+        Without `name` the site's own is taken. It has to be whole, and of one of the `formats` that `worker.formats`
+        lists, or else of those that the recipe's `document_formats` names.
 
         Raises:
-            SiteFailure: a status, the login page or a broken file came instead.
+            SiteFailure: a status, the login page, a broken file or one of another format came instead.
         """
         order = self._next_order()
         url = self._absolute(url)
-        response = await self._get(url)
-        try:
-            body, answer = await self._read(response)
-            proposed = name or documents.proposed_name(answer.headers.get("content-disposition", ""), answer.url)
-            return await self._keep(order, body, answer, proposed, body[:1024])
-        finally:
-            await self._dispose(response)
+        arrival, answer = await self._fetch(url)
+        proposed = name or proposed_name(answer.headers.get("content-disposition", ""), answer.url)
+        return await self._keep(order, arrival, answer, proposed, tuple(formats))
 
-    async def download(self, trigger: Trigger, name: str | None = None) -> Document:
+    async def download(self, trigger: Trigger, name: str | None = None, formats: Iterable[str] = ()) -> Document:
         """Bring the document whose download `trigger` starts, such as ``lambda: visit.page.click("#get")``.
+
+        Name and formats as for `fetch`.
 
         Raises:
             SiteFailure: an error status, the login page, a stall or a broken file came instead.
         """
         order = self._next_order()
         async with self._one_download:
-            download, path, answer = await self._download(trigger)
             try:
-                head = await asyncio.to_thread(_head, path)
-                return await self._keep(order, path, answer, name or download.suggested_filename, head)
+                suggested, arrival, answer = await self._download(trigger)
+                return await self._keep(order, arrival, answer, name or suggested, tuple(formats))
             finally:
-                await forget(download)
                 await self._kit.browser.close_popups()
 
     async def save(self, trigger: Trigger | str, filename: str) -> Path:
@@ -174,22 +179,38 @@ class Visit:
         Raises:
             SiteFailure: `EXPORT_INVALID` for a web page or an empty file, otherwise as for `download`.
         """
-        target = self._reserve(filename)
+        self._check_over()
         if isinstance(trigger, str):
-            response = await self._get(self._absolute(trigger))
-            try:
-                body, answer = await self._read(response)
-                await self._store(body, target, answer)
-            finally:
-                await self._dispose(response)
-            return target
-        async with self._one_download:
-            download, path, answer = await self._download(trigger)
-            try:
-                await self._store(path, target, answer)
-            finally:
-                await forget(download)
+            arrival, answer = await self._fetch(self._absolute(trigger))
+        else:
+            async with self._one_download:
+                _, arrival, answer = await self._download(trigger)
+        target = self._staging.reserve(filename)
+        await asyncio.to_thread(documents.accept_file, arrival, target, answer)
         return target
+
+    async def offers(self, selector: str, at_least: int | None = None, within: float = _LATE) -> list[Locator]:
+        """Return the page's documents, by `selector`, as soon as there are enough of them.
+
+        Enough is the recipe's `fewest_documents`, unless `at_least` says otherwise. Where they had to be waited for,
+        the others get the time that they take to appear one after the other.
+
+        Raises:
+            SiteFailure: `DOCUMENTS_MISSING`, fewer have appeared within so many seconds.
+        """
+        wanted = self._kit.site.fewest_documents if at_least is None else at_least
+        found = self.page.locator(selector)
+        deadline = time.monotonic() + within
+        count = await found.count()
+        while count < wanted:
+            if time.monotonic() > deadline:
+                message = f"the page shows {count} documents ({selector}), at least {wanted} are expected"
+                raise SiteFailure(Kind.DOCUMENTS_MISSING, message, url=self.page.url)
+            await asyncio.sleep(_LOOK)  # scripts add them when they like, and tell nobody
+            count = await found.count()
+            if count >= wanted:
+                await self._settle(found, count)
+        return await found.all()
 
     # -------------------------------------------------------------------------------------- for the program
     @property
@@ -216,6 +237,14 @@ class Visit:
         return tuple(self._steps)
 
     # ------------------------------------------------------------------------------------------------ inside
+    async def _settle(self, found: Locator, count: int) -> None:
+        """Wait until no more appear: what comes late often comes one by one."""
+        since = time.monotonic()
+        while time.monotonic() - since < _SETTLED:
+            await asyncio.sleep(_LOOK)
+            if (now := await found.count()) != count:
+                count, since = now, time.monotonic()
+
     def _check_over(self) -> None:
         if self._over:
             raise SiteFailure(Kind.RECIPE_ERROR, "the recipe used a visit that is over")
@@ -227,8 +256,9 @@ class Visit:
     def _next_order(self) -> int:
         self._check_over()
         self._asked_for += 1
-        if self._asked_for > _MOST_DOCUMENTS:
-            raise SiteFailure(Kind.RECIPE_ERROR, f"the recipe asked for more than {_MOST_DOCUMENTS} documents")
+        if self._asked_for > (most := self._kit.site.most_documents):
+            message = f"the page offers more than the {most} documents that are expected at most"
+            raise SiteFailure(Kind.TOO_MANY_DOCUMENTS, message, url=self.page.url)
         return self._asked_for
 
     def _absolute(self, url: str) -> str:
@@ -270,67 +300,57 @@ class Visit:
     def _is_login_url(self, url: str) -> bool:
         return not self._logging_in and is_same_page(url, self._kit.site.login_url)
 
-    async def _download(self, trigger: Trigger) -> tuple[Download, Path, Answer]:
+    async def _download(self, trigger: Trigger) -> tuple[str, Path, Answer]:
+        """Return the suggested name, where the file is now, and what the site said."""
+        self._staging.create()
         with DownloadRace(self._kit.browser.observer, is_login=self._is_login_url) as race:
             download = await race.begin(trigger, self._patience)
             try:
-                path = await finish(download, self._kit.browser.downloads, self._patience)
+                path = await finish(download, self._kit.browser.downloads, self._patience, self._kit.document_limit)
+                arrival = self._staging.arrival()
+                await asyncio.to_thread(documents.copy, path, arrival, self._kit.document_limit)
             except SiteFailure as failure:
                 failure.url = failure.url or download.url
                 raise
+            finally:
+                await forget(download)
         seen = race.answers.get(download.url)
-        return download, path, Answer(download.url, dict(seen.headers) if seen else {})
+        return download.suggested_filename, arrival, Answer(download.url, dict(seen.headers) if seen else {})
 
-    async def _get(self, url: str) -> APIResponse:
+    async def _fetch(self, url: str) -> tuple[Path, Answer]:
+        """Return where the body of a good answer is now, and what the site said."""
+        self._staging.create()
+        arrival = self._staging.arrival()
+        limits = fetching.Limits(self._deadline, min(_LONGEST_SILENCE, self._deadline / 2), self._kit.document_limit)
         try:
-            return await within(
-                _FETCH_DEADLINE + 5,
-                self.context.request.get(url, timeout=_FETCH_DEADLINE * 1000),
-                "fetching a document",
-            )
-        except (PlaywrightTimeout, Overdue) as error:
-            message = f"the document did not come within {_FETCH_DEADLINE:.0f} s"
-            raise SiteFailure(Kind.DOCUMENT_STALLED, message, url=url) from error
-        except PlaywrightError as error:
-            if "aborted" not in error.message.partition("\n")[0]:
-                raise
-            raise SiteFailure(Kind.DOCUMENT_INVALID, "the document broke off on its way", url=url) from error
+            response = await fetching.fetch(self.context, url, arrival, limits)
+            answer = Answer(response.url, response.headers)
+            await fetching.dispose(response)
+            self._judge(response.status, answer)
+        except BaseException:
+            arrival.unlink(missing_ok=True)
+            raise
+        return arrival, answer
 
-    async def _read(self, response: APIResponse) -> tuple[bytes, Answer]:
-        answer = Answer(response.url, response.headers)
-        self._refuse(response.status, answer.headers, answer.url)
+    def _judge(self, status: int, answer: Answer) -> None:
+        self._refuse(status, answer.headers, answer.url)
         if self._is_login_url(answer.url):
             raise SiteFailure(Kind.SESSION_EXPIRED, "the login page came in place of the document", url=answer.url)
-        if response.status != 200:  # noqa: PLR2004 - anything else below 400 brings no whole document
-            message = f"the site answered {response.status} without a document"
-            raise SiteFailure(Kind.DOCUMENT_INVALID, message, url=answer.url, status=response.status)
-        if answer.length is not None and answer.length > self._kit.document_limit:
-            message = f"the document has {answer.length} bytes, {self._kit.document_limit} are allowed"
-            raise SiteFailure(Kind.DOCUMENT_INVALID, message, url=answer.url)
-        return await within(_FETCH_DEADLINE, response.body(), "reading the document"), answer
+        if status != HTTPStatus.OK:  # anything else below 400 brings no whole document
+            message = f"the site answered {status} without a document"
+            raise SiteFailure(Kind.DOCUMENT_INVALID, message, url=answer.url, status=status)
 
-    async def _dispose(self, response: APIResponse) -> None:
-        with contextlib.suppress(Overdue, PlaywrightError):  # it goes with its context then
-            await within(5, response.dispose(), "letting go of a document")
-
-    def _reserve(self, name: str) -> Path:
-        self._check_over()
-        self._staging.create()
-        return self._staging.reserve(name)
-
-    async def _keep(self, order: int, source: bytes | Path, answer: Answer, proposed: str, head: bytes) -> Document:
-        if not Path(proposed).suffix and b"%PDF-" in head:
-            proposed += ".pdf"
-        target = self._reserve(proposed)
-        expect_pdf = target.suffix.lower() in {"", ".pdf"}
+    async def _keep(
+        self, order: int, arrival: Path, answer: Answer, proposed: str, formats: tuple[str, ...]
+    ) -> Document:
         try:
             document = await documents.stage(
-                source,
-                target,
+                arrival,
+                self._staging,
                 answer,
-                limit=self._kit.document_limit,
+                proposed=proposed,
                 shown_url=self._kit.mask.url(answer.url),
-                expect_pdf=expect_pdf,
+                expected=formats or tuple(self._kit.site.document_formats),
             )
         except SiteFailure as failure:
             failure.url = failure.url or answer.url
@@ -339,22 +359,6 @@ class Visit:
         self._documents[order] = document
         logger.debug("document {}, {} bytes", document.name, document.bytes)
         return document
-
-    async def _store(self, source: bytes | Path, target: Path, answer: Answer) -> None:
-        await asyncio.to_thread(_store, source, target, answer, self._kit.document_limit)
-
-
-def _store(source: bytes | Path, target: Path, answer: Answer, limit: int) -> None:
-    size, _, head = documents.write(target, documents.chunks(source), limit)
-    documents.refuse_html(target.name, head, Kind.EXPORT_INVALID)
-    if size == 0 or (answer.length is not None and answer.length != size):
-        promised = f" of {answer.length}" if answer.length else ""
-        raise SiteFailure(Kind.EXPORT_INVALID, f"{target.name} came with {size}{promised} bytes", url=answer.url)
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(1024)
 
 
 def is_same_page(url: str, login_url: str) -> bool:

@@ -61,6 +61,7 @@ _CLEAN = frozenset({
     Kind.DOCUMENT_INVALID,
     Kind.DOWNLOAD_REFUSED,
     Kind.DOCUMENTS_MISSING,
+    Kind.TOO_MANY_DOCUMENTS,
     Kind.DISK_FULL,
 })  # fmt: skip
 """The site's own answers, after which the page is as good as before: no way back to the inventory is needed."""

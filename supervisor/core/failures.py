@@ -75,6 +75,7 @@ RULES: dict[Kind, Rule] = {
     Kind.DOCUMENT_STALLED: Rule(Concern.REFERENCE, alike=Alike.SILENT),
     Kind.DOWNLOAD_REFUSED: Rule(Concern.REFERENCE, alike=Alike.BROKEN),
     Kind.DOCUMENTS_MISSING: Rule(Concern.REFERENCE, answers=True),
+    Kind.TOO_MANY_DOCUMENTS: Rule(Concern.REFERENCE, answers=True),
     Kind.RECIPE_ERROR: _REFERENCE,
     Kind.PUBLISH_FAILED: _REFERENCE,
 }

@@ -1,0 +1,85 @@
+"""One document whose address is known: the driver's request in the browser's session, written to disk as it comes.
+
+Playwright hands a body over as a whole, through two processes and base64. `to_disk.cjs`, loaded into its driver, writes
+it into a file instead, so that its size costs no memory and what is too large or stalls is noticed on the way.
+"""
+
+import contextlib
+import json
+import os
+import re
+from pathlib import Path
+
+import msgspec
+from playwright.async_api import APIResponse, BrowserContext
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+from worker.deadlines import Overdue, within
+from worker.protocol import Kind
+from worker.site import SiteFailure
+
+_HOOK = Path(__file__).with_name("to_disk.cjs")
+_HEADER = "x-nightfleet-to-disk"
+_GRACE = 5.0
+"""Seconds beyond the driver's own deadline after which it is the driver that does not answer."""
+
+_SAID = re.compile(r"nightfleet: ([^\n]*)")
+"""What `to_disk.cjs` says when it ends an answer."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How long and how large an answer may be."""
+
+    seconds: float
+    """For the whole of it."""
+    patience: float
+    """Seconds without a byte, the first one included."""
+    bytes: int
+
+
+def load_hook() -> None:
+    """Have the driver that this process starts next load `to_disk.cjs`, beside what NODE_OPTIONS asks for already."""
+    wish = f"--require {json.dumps(str(_HOOK))}"
+    options = os.environ.get("NODE_OPTIONS", "")
+    if wish not in options:
+        os.environ["NODE_OPTIONS"] = f"{options} {wish}".strip()
+
+
+async def fetch(context: BrowserContext, url: str, target: Path, limits: Limits) -> APIResponse:
+    """Ask for `url`; the body of an answer with status 200 is in the new file `target`. Nothing is judged here.
+
+    Raises:
+        SiteFailure: `DOCUMENT_STALLED` or `DOCUMENT_INVALID`: it stood still, broke off, or is larger than allowed.
+        playwright.async_api.Error: there was no answer.
+        OSError: the body could not be written.
+    """
+    order = {"path": str(target), "limit": limits.bytes, "patience": limits.patience}
+    try:
+        response = await within(
+            limits.seconds + _GRACE,
+            context.request.get(url, headers={_HEADER: json.dumps(order)}, timeout=limits.seconds * 1000),
+            "fetching a document",
+        )
+    except (PlaywrightTimeout, Overdue) as error:
+        message = f"the document did not come within {limits.seconds:.0f} s"
+        raise SiteFailure(Kind.DOCUMENT_STALLED, message, url=url) from error
+    except PlaywrightError as error:
+        raise _failure(error, url) from error
+    return response
+
+
+async def dispose(response: APIResponse) -> None:
+    """Let the driver forget an answer."""
+    with contextlib.suppress(Overdue, PlaywrightError):  # it goes with its context then
+        await within(_GRACE, response.dispose(), "letting go of a document")
+
+
+def _failure(error: PlaywrightError, url: str) -> Exception:
+    said = _SAID.search(error.message)
+    if said is None:
+        if "aborted" not in error.message.partition("\n")[0]:
+            return error
+        return SiteFailure(Kind.DOCUMENT_INVALID, "the document broke off on its way", url=url)
+    kind = Kind.DOCUMENT_STALLED if said[1].startswith("nothing came") else Kind.DOCUMENT_INVALID
+    return SiteFailure(kind, f"the document was given up: {said[1]}", url=url)
