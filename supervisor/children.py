@@ -19,6 +19,7 @@ def worker_settings(
     log_file: Path,
     marker: str,
     environment: dict[str, str],
+    picture: Path | None = None,
     slot: int = 1,
     incarnation: int = 1,
 ) -> WorkerSettings:
@@ -32,6 +33,7 @@ def worker_settings(
         log_file: absolute.
         marker: as for `trees.Tree`.
         environment: added to its environment.
+        picture: where to leave a picture of its page now and then; None for nowhere.
         slot: of the fleet.
         incarnation: of the slot.
     """
@@ -53,4 +55,5 @@ def worker_settings(
         log_retention=settings.log_retention,
         document_limit=settings.document_limit,
         environment=environment,
+        picture_file=str(picture) if picture else "",
     )

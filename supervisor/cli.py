@@ -41,7 +41,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Can this machine do the job?"),
     "unit": ("unit", "A systemd unit, for a machine that does it by itself."),
 }
-_HIDDEN = {"_clerk": "clerk"}
+_HIDDEN = {"_clerk": "clerk", "_page": "page"}
 
 _EXAMPLES = """\
   python run.py demo                                try it out, on a website of its own

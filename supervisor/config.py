@@ -124,6 +124,8 @@ def _nearest(name: str, prefix: str = "") -> str:
 
 
 def _convert(setting: Setting, given: _Given) -> Any:
+    if given.origin == "default":
+        return given.value  # it may lie outside what can be chosen, where that stands for "off"
     meta = setting.meta
     converted: Any
     try:
@@ -189,6 +191,11 @@ def _check_together(resolved: Resolved) -> None:
             f"{other}, which is {shown(getattr(settings, other))} ({origins[other]})"
         )
 
+    if settings.metrics_file and not settings.metrics_file.endswith(".prom"):
+        raise SettingsError(
+            f"the setting metrics_file is {shown(settings.metrics_file)} ({origins['metrics_file']}), but it must end "
+            "with .prom, because node_exporter reads no other file"
+        )
     if settings.stuck_threshold <= settings.task_timeout:
         refuse("stuck_threshold", "above", "task_timeout")
     if settings.retry_delay_limit < settings.retry_delay:

@@ -5,11 +5,9 @@ import faulthandler
 import os
 import resource
 import selectors
-import subprocess
-import sys
+import socket
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,7 +18,7 @@ from supervisor.core.commands import Finish, Say
 from supervisor.core.machine import Machine
 from supervisor.errors import Exit, UserError
 from supervisor.plan import Plan
-from supervisor.shell import linux, snapshot, sweep, workers
+from supervisor.shell import companions, linux, snapshot, sweep, workers
 from supervisor.shell.conductor import Conductor
 from supervisor.shell.control import Control
 from supervisor.shell.inbox import Inbox, Signals
@@ -41,16 +39,17 @@ from supervisor.views.metrics import Metrics
 from supervisor.views.status import Snapshot
 from worker.settings import WorkerSettings
 
-ROOT = Path(__file__).resolve().parent.parent
-_CLERK_SECONDS = 120.0
-"""How long the last tracking.json may take; that of a million references takes about a quarter of it."""
 _LAST_SECONDS = 60.0
 """How long the rest of the end may take before the service manager may lose its patience."""
 _DESCRIPTORS = 65_536
 
 
-def run(plan: Plan) -> int:
+def run(plan: Plan, page: socket.socket | None = None) -> int:
     """Carry a plan out; return the exit code.
+
+    Args:
+        plan: what to do.
+        page: listens for those who look at the status page, and is closed here; None when none is wanted.
 
     Raises:
         UserError: the run directory or the machine does not allow it; nothing was started.
@@ -68,7 +67,7 @@ def run(plan: Plan) -> int:
         )
         try:
             with _ledger(plan, directory) as ledger:
-                return _Night(plan, directory, ledger, journal).run()
+                return _Night(plan, directory, ledger, journal, page).run()
         except UserError as error:
             journal.note(str(error), "ERROR")
             raise
@@ -100,8 +99,16 @@ def _ledger(plan: Plan, directory: RunDirectory) -> Ledger:
 class _Night:
     """One run, with the lock and the ledger in its hands."""
 
-    def __init__(self, plan: Plan, directory: RunDirectory, ledger: Ledger, journal: Journal) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        directory: RunDirectory,
+        ledger: Ledger,
+        journal: Journal,
+        page: socket.socket | None,
+    ) -> None:
         self._plan = plan
+        self._page = page
         self._directory = directory
         self._ledger = ledger
         self._journal = journal
@@ -124,6 +131,7 @@ class _Night:
 
     def _put_in_order(self) -> None:
         """Remove what the last start left behind, and make the directory and the ledger agree."""
+        companions.forget_pages(self._directory)
         for sentence in sweep.sweep(self._directory.processes, self._temp_root):
             self._journal.note(sentence, "WARNING")
         for finding in reconcile(self._directory, self._ledger, time.time()):
@@ -138,7 +146,8 @@ class _Night:
         backlog = self._ledger.backlog(time.time())
         machine = Machine(numbers, settings.num_workers, backlog, time.monotonic())
         metrics = _metrics(self._directory)
-        who = snapshot.identity(self._plan.site_name, self._ledger.run_id)
+        address = f"http://127.0.0.1:{self._page.getsockname()[1]}/" if self._page else ""
+        who = snapshot.identity(self._plan.site_name, self._ledger.run_id, address)
         with contextlib.ExitStack() as stack:
             inbox = stack.enter_context(contextlib.closing(Inbox()))
             signals = stack.enter_context(contextlib.closing(Signals()))
@@ -177,7 +186,12 @@ class _Night:
             def picture() -> Snapshot:
                 return snapshot.picture(who, machine.run, local, metrics, self._journal.recent)
 
-            stack.enter_context(_clerk(self._directory, self._plan.show, self._journal))
+            stack.enter_context(
+                companions.clerk(self._directory, self._plan.show, settings.metrics_file, self._journal)
+            )
+            if self._page is not None:
+                self._journal.note(f"the status page is at {who.page}")
+                stack.enter_context(companions.page(self._directory, self._page, self._journal))
             conductor = Conductor(machine, books, local, store, self._journal)
             control = stack.enter_context(
                 contextlib.closing(Control(self._directory, conductor, selector, inbox, self._journal))
@@ -198,7 +212,7 @@ class _Night:
                 finish = loop.run()
                 self._ledger.end_run(finish.code, finish.reason, time.time())
             finally:
-                service.ending(_CLERK_SECONDS + _LAST_SECONDS)
+                service.ending(companions.CLERK_SECONDS + _LAST_SECONDS)
                 upkeep.write_last(picture())
             return finish
 
@@ -211,6 +225,7 @@ class _Night:
             log_file=self._directory.logs / f"worker-{slot}.log",
             marker=workers.marker(self._ledger.run_id, slot, incarnation),
             environment=self._plan.environment,
+            picture=self._directory.page(slot) if self._page else None,
             slot=slot,
             incarnation=incarnation,
         )
@@ -233,25 +248,3 @@ def _metrics(directory: RunDirectory) -> Metrics:
         documents=done.documents,
         size=done.bytes,
     )
-
-
-@contextlib.contextmanager
-def _clerk(directory: RunDirectory, show: str, journal: Journal) -> Iterator[None]:
-    """Have a process beside the run that writes tracking.json and shows the progress, until the block ends."""
-    with (directory.logs / "clerk.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "run.py"), "_clerk", str(directory.path), "--show", show],
-            stdin=subprocess.PIPE,
-            stderr=log,
-        )
-    try:
-        yield
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(_CLERK_SECONDS)
-        except subprocess.TimeoutExpired:
-            journal.note("the process that writes tracking.json did not end, and was killed", "WARNING")
-            process.kill()
-            process.wait()

@@ -110,6 +110,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 200_000_000
     browser: Annotated[str, Meta(max_length=4096, description="Path of the browser; found by itself when empty.")] = ""
     headed: Annotated[bool, Meta(description="Show the browsers' windows; needs a full Chromium and a screen.")] = False
+    serve: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65_535,
+            extra={"metavar": "[PORT]", "alone": "0", "unset": "no page"},
+            description="Show a status page on this port of the loopback address; without PORT, or 0, on a free one.",
+        ),
+    ] = -1
+    metrics_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            extra={"unset": "none"},
+            description="Keep the metrics in this .prom file, for node_exporter's textfile collector.",
+        ),
+    ] = ""
     log_json: Annotated[bool, Meta(description="Write the log files as one JSON object a line.")] = False
     log_rotation: Annotated[
         int,

@@ -11,6 +11,7 @@
     heartbeat.py   the pulse that says the event loop turns, and the thread that watches the supervisor
     browser.py     launches and relaunches the browser; session.py keeps and restores what being logged in means
     observer.py    what a browser context does beside the calls: answers, failures, popups, crashes
+    lookout.py     a picture of the page now and then, for the status page
     visit.py       what a recipe holds in its hand: page, steps, goto, fetch, download, save, secrets
     questions.py   what a page is asked at little cost
     downloads.py   a download raced against all that means it will never come

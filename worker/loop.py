@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import msgspec
 from loguru import logger
@@ -15,6 +16,7 @@ from worker.exits import Exit
 from worker.heartbeat import Kin, end_at_once, pulse
 from worker.journal import Journal
 from worker.loading import RecipeError, load_site, recipe_file
+from worker.lookout import look_out
 from worker.masking import Mask
 from worker.protocol import (
     Assign,
@@ -62,7 +64,10 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
     wire = Wire(connection, inbox.put_nowait, lambda code: _break(kin, code))
     kit = Kit(browser, site, Vault(site.secrets, mask), mask, settings.document_limit)
     worker = Worker(kit, journal, wire.send, settings, recipe_file(site))
-    heart = asyncio.create_task(pulse(settings.heartbeat_interval, worker.heartbeat, wire.send))
+    helpers = [asyncio.create_task(pulse(settings.heartbeat_interval, worker.heartbeat, wire.send))]
+    if settings.picture_file:
+        pictures = look_out(browser, Path(settings.picture_file), settings.picture_interval, lambda: worker.at_work)
+        helpers.append(asyncio.create_task(pictures))
     try:
         wire.send(await browser.start())
         _watch_driver(kin)
@@ -79,7 +84,8 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
         logger.error("{}", error)
         return Exit.UNRECOVERABLE
     finally:
-        heart.cancel()
+        for helper in helpers:
+            helper.cancel()
         loop.remove_signal_handler(signal.SIGTERM)  # one is enough: what follows has its own deadlines
         _leave_driver(kin)
         await browser.stop()

@@ -31,5 +31,8 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     log_retention: int = 5
     document_limit: int = 500_000_000
     """The largest document that is accepted."""
+    picture_file: str = ""
+    """Where to leave a picture of the page now and then during attempts, for the status page; empty for nowhere."""
+    picture_interval: float = 10.0
     environment: dict[str, str] = {}
     """Added to the child's environment before the recipe is loaded."""

@@ -109,6 +109,11 @@ class Worker:
         """Return the visit for an attempt or errand; a check has one that tells what the recipe does with it."""
         return Visit(self._kit, folder, deadline, logging_in=logging_in)
 
+    @property
+    def at_work(self) -> bool:
+        """There is an attempt in hand."""
+        return self._attempt != 0
+
     async def assign(self, message: Assign) -> None:
         """Fetch the documents of one reference; answers `Succeeded` or `Failed` and leaves a browser that works.
 

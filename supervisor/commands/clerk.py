@@ -13,6 +13,7 @@ from supervisor.views.tracking import write_tracking
 @click.command("_clerk", hidden=True)
 @options.run_dir_argument
 @click.option("--show", type=click.Choice(["live", "plain", "quiet"]), required=True)
-def command(run_dir: Path, show: str) -> int:
+@click.option("--metrics-file", type=click.Path(path_type=Path))
+def command(run_dir: Path, show: str, metrics_file: Path | None) -> int:
     """Write tracking.json and draw the progress until standard input ends, then write the report."""
-    return clerk.run(run_dir, show, write_tracking=write_tracking, write_report=write_report)
+    return clerk.run(run_dir, show, write_tracking=write_tracking, write_report=write_report, metrics_file=metrics_file)

@@ -1,6 +1,7 @@
 """From a command line to a plan: every check that can be made before a run starts, the quick ones first."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -10,7 +11,7 @@ import msgspec
 from supervisor import chromium, recipes
 from supervisor.commands import options
 from supervisor.config import Resolved
-from supervisor.errors import Exit
+from supervisor.errors import Exit, UserError
 from supervisor.plan import Plan
 from supervisor.shell.run_directory import InUse, RunDirectory
 from supervisor.shell.service import Manager
@@ -69,7 +70,10 @@ def run(plan: Plan) -> int:
     """Carry a plan out and return the exit code."""
     from supervisor import night  # noqa: PLC0415 - everything of a run is imported here, and only by those who start one
 
-    code = night.run(plan)
+    page = _page_listener(plan.settings.serve)
+    if page is not None:
+        options.say(f"the status page is at http://127.0.0.1:{page.getsockname()[1]}/ on this machine")
+    code = night.run(plan, page)
     seen = read_status(RunDirectory(plan.run_dir).status)
     if code > Exit.SOME_FAILED and seen is not None:
         options.say(seen.run.reason)
@@ -88,6 +92,19 @@ def browser(resolved: Resolved, environ: dict[str, str]) -> chromium.Browser:
         found = chromium.obtain(headed=settings.headed, environ=environ, say=options.say)
         options.say(f"using {found.path}, version {found.version}")
     return found
+
+
+def _page_listener(port: int) -> socket.socket | None:
+    """Return what listens for the status page, on the loopback address alone; None when no page is wanted (-1)."""
+    if port < 0:
+        return None
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise UserError(
+            f"the status page cannot be served on port {port}: {(error.strerror or str(error)).lower()}; "
+            "give another --serve PORT, or none for a free one"
+        ) from error
 
 
 def _references(path: Path, column: str | None) -> list[str]:

@@ -60,12 +60,17 @@ def setting_options(
                 text = f"{setting.help}  [default: {'on' if default else 'off'}]"
                 option = click.option(f"{setting.flag}/--no-{setting.flag[2:]}", name, default=None, help=text)
             else:
-                shown = config.shown(default) if default != "" else "found by itself"
+                extra = setting.meta.extra or {}
+                shown = extra.get("unset", "found by itself") if default in {"", -1} else config.shown(default)
                 unit = f" {setting.unit}" if setting.unit else ""
+                alone = extra.get("alone")
+                # Such an option may stand without a value. Click takes the next word for one, unless it is an option.
+                lone: dict[str, Any] = {} if alone is None else {"is_flag": False, "flag_value": alone}
                 option = click.option(
                     setting.flag,
                     name,
-                    metavar="BYTES" if setting.unit == "bytes" else _METAVARS[setting.kind],
+                    **lone,
+                    metavar=_metavar(setting),
                     help=f"{setting.help}  [default: {shown}{unit}]",
                 )
             function = option(function)
@@ -78,6 +83,11 @@ def setting_options(
         )(function)
 
     return decorate
+
+
+def _metavar(setting: config.Setting) -> str:
+    named: str | None = (setting.meta.extra or {}).get("metavar")
+    return named or ("BYTES" if setting.unit == "bytes" else _METAVARS[setting.kind])
 
 
 def resolve(

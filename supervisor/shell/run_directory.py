@@ -96,6 +96,8 @@ class RunDirectory:
         """Where a reference's former documents stand for the moment in which new ones take their place."""
         self.quarantine = self.private / "quarantine"
         """Documents that the ledger does not account for; nothing is ever deleted there."""
+        self.pages = self.private / "pages"
+        """What the workers' browsers show at present, for the status page; there only while one is served."""
         self.processes = self.private / "processes.json"
         self.control = self.private / "control.sock"
         self.lock_file = self.private / "lock"
@@ -107,6 +109,10 @@ class RunDirectory:
     def errand_staging(self, errand: int) -> Path:
         """Return the folder into which the worker of this login or export writes."""
         return self.staging_root / f"errand-{errand}"
+
+    def page(self, slot: int) -> Path:
+        """Return where the worker of this slot leaves a picture of its page now and then."""
+        return self.pages / f"worker-{slot}.jpg"
 
     def evidence(self, attempt: int) -> Path:
         """Return the folder for evidence against an attempt, until `Publisher.discard` moves it to the failures."""

@@ -27,11 +27,13 @@ class Identity(msgspec.Struct, frozen=True):
     started_at: str
     pid: int
     pid_start: int
+    page: str
+    """Address of the status page; empty without one."""
 
 
-def identity(site: str, run_id: str) -> Identity:
+def identity(site: str, run_id: str, page: str = "") -> Identity:
     """Return who we are, from now on."""
-    return Identity(site, run_id, utc_now(), os.getpid(), linux.start_time(os.getpid()) or 0)
+    return Identity(site, run_id, utc_now(), os.getpid(), linux.start_time(os.getpid()) or 0, page)
 
 
 def utc_now() -> str:
@@ -59,6 +61,7 @@ def picture(
             exit_code=run.ending.code if finished and run.ending else None,
             reason=run.ending.reason if run.ending else "; ".join(run.pauses.values()),
             max_attempts=run.policy.max_retries + 1,
+            page=who.page,
             cpu_seconds=time.process_time(),
         ),
         totals=Totals(

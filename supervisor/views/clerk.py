@@ -29,6 +29,7 @@ from supervisor.views.text import clean
 _TRACKING_INTERVAL = 10.0
 _TRACKING_SHARE = 50
 """A write that took so many seconds is followed by that many times as many without one."""
+_METRICS_INTERVAL = 10.0
 _DRAW_INTERVAL = 0.5
 _LINE_INTERVAL = 10.0
 _LOUD = ("WARNING", "ERROR")
@@ -40,6 +41,7 @@ def run(
     *,
     write_tracking: Callable[[Path], object],
     write_report: Callable[[Path], object],
+    metrics_file: Path | None = None,
     stdin_fd: int = 0,
     output: TextIO | None = None,
 ) -> int:
@@ -50,6 +52,7 @@ def run(
         show: ``live``, ``plain`` or ``quiet``.
         write_tracking: writes tracking.json of a run directory from its ledger.
         write_report: writes its morning report; the last thing to be done.
+        metrics_file: where to keep the metrics for node_exporter; None for nowhere.
         stdin_fd: what tells of the supervisor's end.
         output: where to draw; standard output when None.
     """
@@ -62,11 +65,19 @@ def run(
         target=_keep_books, args=(run_dir, write_tracking, write_report, stdin_fd, over), name="tracking", daemon=True
     )
     books.start()
+    threads = [books]
+    if metrics_file is not None:
+        metrics = threading.Thread(
+            target=_keep_metrics, args=(run_dir, metrics_file, over), name="metrics", daemon=True
+        )
+        metrics.start()
+        threads.append(metrics)
     try:
         _show(run_dir / "status.json", show, over, output or sys.stdout)
     except OSError:
         over.wait()  # the terminal is gone: the books are kept all the same
-    books.join()
+    for thread in threads:
+        thread.join()
     return 0
 
 
@@ -94,6 +105,23 @@ def _keep_books(
         report(run_dir)
     except Exception as error:  # noqa: BLE001 - the run is over and its exit code stands; `report` writes it again
         _complain(run_dir, "the report", str(error))
+
+
+def _keep_metrics(run_dir: Path, path: Path, over: threading.Event) -> None:
+    """Write the metrics every 10 s and once more at the end."""
+    from supervisor.views.prometheus import write_metrics  # noqa: PLC0415 - only where somebody wants the file
+
+    done, trouble = False, ""
+    while not done:
+        done = over.wait(_METRICS_INTERVAL)
+        snapshot = read_status(run_dir / "status.json")
+        try:
+            if snapshot is not None:
+                write_metrics(path, snapshot)
+        except OSError as error:  # the next may be possible; the run goes on
+            if str(error) != trouble:
+                trouble = str(error)
+                _complain(run_dir, str(path), trouble)
 
 
 def _complain(run_dir: Path, what: str, trouble: str) -> None:

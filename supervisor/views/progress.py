@@ -77,7 +77,7 @@ def site_details(site: SiteView) -> str:
 def plain(snapshot: Snapshot) -> str:
     """Return the state of the run in one line."""
     totals, metrics = snapshot.totals, snapshot.metrics
-    parts = [f"{number(totals.finished)} of {plural(totals.total, 'reference')} finished ({_percent(totals)} %)"]
+    parts = [f"{number(totals.finished)} of {plural(totals.total, 'reference')} finished ({percent(totals)} %)"]
     for count, word in (
         (totals.failed, "failed"),
         (totals.in_progress, "in progress"),
@@ -109,12 +109,12 @@ def _bar(totals: Totals) -> Table:
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
     bar = ProgressBar(total=max(totals.total, 1), completed=totals.finished)
-    grid.add_row(bar, f"{_percent(totals)} %  {number(totals.finished)} of {number(totals.total)}")
+    grid.add_row(bar, f"{percent(totals)} %  {number(totals.finished)} of {number(totals.total)}")
     return grid
 
 
-def _percent(totals: Totals) -> int:
-    # Rounded down: 100 % is said only when everything is done.
+def percent(totals: Totals) -> int:
+    """Return the share of references that are finished, rounded down: 100 only when everything is done."""
     return totals.finished * 100 // totals.total if totals.total else 0
 
 
@@ -124,10 +124,16 @@ def _figures(snapshot: Snapshot) -> list[str]:
         f"completed {number(totals.completed)}   failed {number(totals.failed)}   in progress "
         f"{number(totals.in_progress)}   waiting {number(totals.waiting)}   pending {number(totals.pending)}"
     )
+    return [line for line in (counts, pace_sentence(snapshot), _yield(metrics), _trouble(metrics)) if line]
+
+
+def pace_sentence(snapshot: Snapshot) -> str:
+    """Return rate, time left with its range, and how long a reference takes, as far as they are known."""
+    metrics = snapshot.metrics
     pace = _pace(metrics) if snapshot.run.state != "finished" else []
     if metrics.seconds_median is not None and metrics.seconds_p95 is not None:
         pace.append(f"{metrics.seconds_median:.1f} s each (95 %: {metrics.seconds_p95:.1f} s)")
-    return [line for line in (counts, ", ".join(pace), _yield(metrics), _trouble(metrics)) if line]
+    return ", ".join(pace)
 
 
 def _yield(metrics: MetricsView) -> str:

@@ -31,6 +31,8 @@ class RunView(msgspec.Struct, frozen=True):
     reason: str = ""
     max_attempts: int = 0
     """That a reference gets before it has failed for good; 0 when it is not known."""
+    page: str = ""
+    """Address of the status page; empty without one."""
     cpu_seconds: float = 0.0
     """Processor time of the supervisor itself, without its workers."""
 

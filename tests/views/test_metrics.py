@@ -43,6 +43,20 @@ def test_rate_and_time_left_follow_the_last_five_minutes() -> None:
     assert view.eta_high == pytest.approx(600 / 0.74, abs=40)
 
 
+def test_a_site_that_slows_down_is_seen_at_once() -> None:
+    """The median of the very last attempts is told once there is a rule to compare it with."""
+    metrics = Metrics(0.0)
+    for attempt in range(30):
+        metrics.seen(started(attempt), attempt * 10.0)
+        metrics.seen(succeeded(attempt), attempt * 10.0 + 2.0)
+    assert metrics.view(300.0, 10).seconds_recent is None
+    for attempt in range(30, 40):
+        metrics.seen(started(attempt), attempt * 10.0)
+        metrics.seen(succeeded(attempt), attempt * 10.0 + 8.0)
+    view = metrics.view(400.0, 10)
+    assert (view.seconds_median, view.seconds_recent) == (2.0, 8.0)
+
+
 def test_the_range_narrows_with_what_was_counted_and_has_no_end_at_first() -> None:
     """After three references nobody knows the upper end; after a hundred it is within a quarter."""
     few, many = Metrics(0.0), Metrics(0.0)
