@@ -8,6 +8,7 @@
                  control, the socket by which a run is steered, and service, what systemd is told
     views/       status, metrics, progress, logs, story, report: read a snapshot or the ledger, never the machine
     chromium.py  finds a browser or gets one; doctor.py says what the machine lacks
+    quiet_hours.py   in which times of the day nothing is handed out
     children.py  what a worker is told when it is started
     checking.py  carries out `check`, with shell/companion.py for its process and views/transcript.py for its lines
     demo_site.py, rehearsal.py   the built-in website for `demo`, and the chaos for `demo --chaos`

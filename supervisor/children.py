@@ -54,6 +54,7 @@ def worker_settings(
         log_rotation=settings.log_rotation,
         log_retention=settings.log_retention,
         document_limit=settings.document_limit,
+        count_requests=settings.requests_per_minute > 0,
         environment=environment,
         picture_file=str(picture) if picture else "",
     )

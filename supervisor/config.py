@@ -17,6 +17,7 @@ import msgspec
 
 from supervisor.core.policy import Policy
 from supervisor.errors import UserError
+from supervisor.quiet_hours import ALLOWED, QuietHours
 from supervisor.settings import CATALOGUE, PREFIX, Setting, Settings, shown
 
 __all__ = ["CATALOGUE", "Resolved", "Setting", "Settings", "SettingsError", "policy", "resolve", "shown"]
@@ -204,3 +205,12 @@ def _check_together(resolved: Resolved) -> None:
         refuse("heartbeat_timeout", "above", "heartbeat_interval")
     if settings.breaker_pause_limit < settings.breaker_pause:
         refuse("breaker_pause_limit", "at least", "breaker_pause")
+    if settings.throttle_pause_limit < settings.throttle_pause:
+        refuse("throttle_pause_limit", "at least", "throttle_pause")
+    try:
+        QuietHours(settings.quiet_hours)
+    except ValueError:
+        raise SettingsError(
+            f"the setting quiet_hours is {shown(settings.quiet_hours)} ({origins['quiet_hours']}), but it must be"
+            f" {ALLOWED}"
+        ) from None

@@ -18,6 +18,7 @@ from supervisor.core.commands import Finish, Say
 from supervisor.core.machine import Machine
 from supervisor.errors import Exit, UserError
 from supervisor.plan import Plan
+from supervisor.quiet_hours import QuietHours
 from supervisor.shell import companions, linux, snapshot, sweep, workers
 from supervisor.shell.conductor import Conductor
 from supervisor.shell.control import Control
@@ -179,6 +180,7 @@ class _Night:
                         journal=self._journal,
                         service=service,
                         disk_reserve=settings.disk_reserve,
+                        quiet_hours=QuietHours(settings.quiet_hours),
                     )
                 )
             )

@@ -96,6 +96,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     outage_limit: Annotated[
         float, Meta(gt=0, le=7 * _DAY, extra=_SECONDS, description="A site that is down for longer stops the run.")
     ] = 10_800.0
+    references_per_minute: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="The most references that the whole fleet begins; 0 for no limit.")
+    ] = 0
+    requests_per_minute: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="The most requests of all browsers to one host; 0 for no limit.")
+    ] = 0
+    quiet_hours: Annotated[
+        str,
+        Meta(max_length=4096, description="Local times without work, such as 07:00-09:00,12:00-13:00; empty for none."),
+    ] = ""
+    breaker_references: Annotated[
+        int, Meta(ge=2, le=1000, description="References that must fail alike before the site is taken to be down.")
+    ] = 3
+    breaker_window: Annotated[
+        float, Meta(gt=0, le=_DAY, extra=_SECONDS, description="Within this time they must fail.")
+    ] = 120.0
+    throttle_pause: Annotated[
+        float, Meta(gt=0, le=_DAY, extra=_SECONDS, description="Pause after a 429 that does not say how long.")
+    ] = 30.0
+    throttle_pause_limit: Annotated[
+        float, Meta(gt=0, le=_DAY, extra=_SECONDS, description="The longest Retry-After that is obeyed.")
+    ] = 3600.0
+    sick_failures: Annotated[
+        int,
+        Meta(ge=2, le=1000, description="Failures of one worker, while others succeed, before it is made afresh."),
+    ] = 3
     document_limit: Annotated[
         int, Meta(ge=1, le=1_000_000_000_000, extra=_BYTES, description="The largest document that is accepted.")
     ] = 500_000_000

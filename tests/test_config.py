@@ -85,6 +85,16 @@ def test_every_number_refuses_what_is_none_in_toml(name: str, value: str, tmp_pa
     assert f"({file}:{name})" in refusal(toml=file)
 
 
+@pytest.mark.parametrize("value", ["7-9", "07:00", "00:00-24:00", "25:00-26:00"])
+def test_quiet_hours_are_times_of_the_day(value: str) -> None:
+    """What is none is refused, with where it came from and what is allowed."""
+    sentence = refusal({"quiet_hours": value})
+    assert "the setting quiet_hours is " in sentence
+    assert "(flag --quiet-hours)" in sentence
+    assert "such as 07:00-09:00" in sentence
+    assert resolve({"quiet_hours": "07:00-09:00, 22:00-06:00"}, {}).settings.quiet_hours == "07:00-09:00, 22:00-06:00"
+
+
 @pytest.mark.parametrize("name", [name for name, setting in CATALOGUE.items() if setting.kind is bool])
 def test_switches_take_yes_and_no_and_refuse_the_rest(name: str, tmp_path: Path) -> None:
     """A variable may say yes, no, on, off, 1, 0, true, false; TOML only true and false."""

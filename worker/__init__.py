@@ -14,6 +14,7 @@
     lookout.py     a picture of the page now and then, for the status page
     visit.py       what a recipe holds in its hand: page, steps, goto, fetch, download, save, secrets
     questions.py   what a page is asked at little cost
+    traffic.py     counts the requests by host
     downloads.py   a download raced against all that means it will never come
     fetching.py    a document by its address, through the driver and to_disk.cjs, which is loaded into it
     documents.py   staging of each document: names.py what it is called, formats.py what it is, and whether it is whole

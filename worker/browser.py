@@ -25,6 +25,7 @@ from worker.observer import Observer, guarded
 from worker.protocol import BrowserStarted
 from worker.session import Session, capture
 from worker.settings import WorkerSettings
+from worker.traffic import Traffic
 
 _START_DEADLINE = 30.0
 _CONTEXT_DEADLINE = 10.0
@@ -55,6 +56,7 @@ class Browser:
         self._context: BrowserContext | None = None
         self._page: Page | None = None
         self._observer: Observer | None = None
+        self.traffic = Traffic(counting=settings.count_requests)
         self._outdated = False
         self.gone = asyncio.Event()
         """Set when the present browser has disconnected."""
@@ -236,7 +238,7 @@ class Browser:
         if session and session.init_script:
             await within(_CONTEXT_DEADLINE, context.add_init_script(session.init_script), "restoring the session")
         self._context, self._outdated = context, False
-        self._observer = Observer(context, self._mask)
+        self._observer = Observer(context, self._mask, self.traffic)
         await self.fresh_page()
 
     async def fresh_page(self) -> None:

@@ -14,6 +14,7 @@ from loguru import logger
 from playwright.async_api import BrowserContext, ConsoleMessage, Download, Page, Request, Response
 
 from worker.masking import Mask
+from worker.traffic import Traffic
 
 _KEPT = 20
 
@@ -31,8 +32,9 @@ class Navigation(msgspec.Struct, frozen=True):
 class Observer:
     """Listens to one context for as long as it lives."""
 
-    def __init__(self, context: BrowserContext, mask: Mask) -> None:
+    def __init__(self, context: BrowserContext, mask: Mask, traffic: Traffic) -> None:
         self._mask = mask
+        self._traffic = traffic
         self._main: Page | None = None
         self._pending: dict[int, str] = {}
         self.requests: deque[str] = deque(maxlen=_KEPT)
@@ -87,6 +89,7 @@ class Observer:
         page.on("download", guarded(self._downloading))
 
     def _requested(self, request: Request) -> None:
+        self._traffic.count(request.url)
         if request.is_navigation_request():
             self._pending[id(request._impl_obj)] = request.url  # noqa: SLF001 - the wrapper is made anew for each event
 

@@ -150,6 +150,8 @@ class Heartbeat(FromWorker, frozen=True, tag=True):
     """The attempt in hand, 0 when there is none."""
     step: Text
     step_seconds: Seconds
+    requests: dict[Text, Count] = {}
+    """Requests by host since the last heartbeat; one more comes before each answer, so that they are complete."""
 
 
 class LoggedIn(FromWorker, frozen=True, tag=True):

@@ -34,5 +34,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     picture_file: str = ""
     """Where to leave a picture of the page now and then during attempts, for the status page; empty for nowhere."""
     picture_interval: float = 10.0
+    count_requests: bool = False
+    """Tell with the heartbeats how many requests went to which host."""
     environment: dict[str, str] = {}
     """Added to the child's environment before the recipe is loaded."""

@@ -323,6 +323,7 @@ class Visit:
         arrival = self._staging.arrival()
         limits = fetching.Limits(self._deadline, min(_LONGEST_SILENCE, self._deadline / 2), self._kit.document_limit)
         try:
+            self._kit.browser.traffic.count(url)
             response = await fetching.fetch(self.context, url, arrival, limits)
             answer = Answer(response.url, response.headers)
             await fetching.dispose(response)

@@ -103,7 +103,13 @@ class Worker:
     def heartbeat(self) -> Heartbeat:
         """Return what the worker does at this moment."""
         step, seconds = self._visit.present_step if self._visit else ("", 0.0)
-        return Heartbeat(self._attempt, step, max(0.0, seconds))
+        return Heartbeat(self._attempt, step, max(0.0, seconds), self._browser.traffic.take())
+
+    def _answer(self, message: FromWorker) -> None:
+        """Answer what the supervisor asked for, after the last of the requests that it took."""
+        if self._browser.traffic.counting:
+            self._send(self.heartbeat())
+        self._send(message)
 
     def new_visit(self, folder: Path, deadline: float, *, logging_in: bool = False) -> Visit:
         """Return the visit for an attempt or errand; a check has one that tells what the recipe does with it."""
@@ -127,11 +133,11 @@ class Worker:
             steps = visit.end()
             if failure is None:
                 logger.info("completed with {} documents", len(visit.documents))
-                self._send(Succeeded(message.attempt, visit.documents, steps))
+                self._answer(Succeeded(message.attempt, visit.documents, steps))
                 self._count_reference()
                 return
             ready = self._is_clean(failure)
-            self._send(
+            self._answer(
                 Failed(
                     message.attempt,
                     failure.kind,
@@ -164,7 +170,7 @@ class Worker:
         visit.end()
         if failure is None and (session := self._browser.session) is not None:
             logger.info("logged in")
-            self._send(LoggedIn(message.errand, session.to_bytes()))
+            self._answer(LoggedIn(message.errand, session.to_bytes()))
             return
         self._browser.use(former)
         failure = failure or SiteFailure(Kind.LOGIN_FAILED, "the login left no session")
@@ -183,7 +189,7 @@ class Worker:
         failure = await self._run(visit, lambda: self._export(visit, message.errand, found), message.deadline)
         visit.end()
         if failure is None:
-            self._send(found[0])
+            self._answer(found[0])
             return
         await self._errand_failed(message.errand, failure)
 
@@ -261,7 +267,7 @@ class Worker:
     async def _errand_failed(self, errand: int, failure: SiteFailure) -> None:
         ready = self._is_clean(failure) or failure.kind is Kind.LOGIN_FAILED
         message = self._plain(str(failure))
-        self._send(ErrandFailed(errand, failure.kind, message, ready, retry_after=failure.retry_after))
+        self._answer(ErrandFailed(errand, failure.kind, message, ready, retry_after=failure.retry_after))
         if not ready:
             await self._recover(failure.kind)
             self._send(Ready())

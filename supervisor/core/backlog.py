@@ -16,3 +16,5 @@ class Backlog(msgspec.Struct, frozen=True):
     failed: int = 0
     has_inventory: bool = False
     """References were imported before, so the inventory need not be exported again."""
+    started: tuple[float, ...] = ()
+    """How many seconds ago the attempts of the last minute were started, the oldest first."""

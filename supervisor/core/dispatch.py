@@ -85,14 +85,15 @@ def _hand_out(run: RunState) -> None:
     """Give every idle worker what the run needs most: a login, an export, a reference."""
     if run.pauses:
         return
-    for slot in run.slots.values():
-        if slot.state is not SlotState.IDLE or run.now < slot.rest_until:
-            continue
+    idle = [slot for slot in run.slots.values() if slot.state is SlotState.IDLE and run.now >= slot.rest_until]
+    for slot in sorted(idle, key=lambda slot: slot.since):  # whoever has waited longest comes first
         if not run.breaker.allows(len(run.attempts), run.now):
             return
         if not run.session.valid or not run.inventory_known:
             if not errands.under_way(run) and run.now >= run.session.not_before:
                 errands.next_errand(run, slot)
+            return
+        if run.pace.wait(run.now):
             return
         reference = run.queue.take(run.policy.poison_crashes)
         if reference is None:
@@ -110,6 +111,7 @@ def _hand_out(run: RunState) -> None:
 def _assign(run: RunState, slot: Slot, attempt: Attempt) -> None:
     reference = attempt.reference
     run.attempts[attempt.attempt] = attempt
+    run.pace.started(slot.number, run.now)
     run.write(AttemptStarted(attempt.attempt, reference.ref_id, attempt.number, slot.number, slot.incarnation))
     errands.give_session(run, slot)
     slot.attempt = attempt.attempt

@@ -76,7 +76,9 @@ class Machine:
             if working and slot.state is SlotState.IDLE and now < slot.rest_until < first:
                 first = slot.rest_until
         if working:
-            for due in (run.queue.next_due(), run.breaker.next_deadline(), run.session.not_before):
+            wait = run.pace.wait(now)
+            paced = now + wait if wait else None
+            for due in (run.queue.next_due(), run.breaker.next_deadline(), run.session.not_before, paced):
                 if due is not None and now < due < first:
                     first = due
         return first
@@ -122,6 +124,8 @@ def _take(run: RunState, event: ev.Event) -> None:
             slot = run.slots.get(number)
             if slot is not None and slot.incarnation == incarnation and slot.state in HEARD:
                 slot.extend(seconds)
+                if slot.state is SlotState.BUSY:
+                    run.pace.delayed(run.now)
         case ev.LoopStalled(seconds=seconds):
             run.breaker.postpone(seconds)
             run.session.postpone(seconds)
@@ -217,7 +221,9 @@ def _hear(run: RunState, slot: Slot, message: Outbound) -> None:
             if slot.state in {SlotState.STARTING, SlotState.RECOVERING}:
                 run.start_failures = 0
                 slot.move(SlotState.IDLE, run.now)
-        case Heartbeat(step=step, step_seconds=seconds):
+        case Heartbeat(step=step, step_seconds=seconds, requests=requests):
+            if requests:
+                run.pace.asked(slot.number, requests, run.now)
             slot.step, slot.step_since = step, run.now - min(seconds, run.now - slot.since)
         case LoggedIn(errand=errand):
             if _errand_answered(run, slot, errand, ready=True):
@@ -247,6 +253,7 @@ def _answered(run: RunState, slot: Slot, number: int, *, ready: bool) -> bool:
         return False
     slot.attempt = 0
     slot.tasks += 1
+    run.pace.ended(slot.number, answered=True)
     slot.rest_until = run.now + run.policy.worker_delay
     _freed(run, slot, ready=ready)
     return True

@@ -47,6 +47,10 @@ class Policy(msgspec.Struct, frozen=True):
     """After a 429 that does not say how long to wait."""
     throttle_pause_limit: float = 3600.0
     """The longest Retry-After that is believed."""
+    references_per_minute: int = 0
+    """That the whole fleet may begin; 0 for as many as it can."""
+    requests_per_minute: int = 0
+    """That all browsers together may make to one host; 0 for as many as they like."""
     outage_limit: float = 10_800.0
     """How long the site may be down before the run stops, resumable; three hours let a two-hour maintenance pass."""
     fruitless_sessions: int = 3

@@ -72,13 +72,13 @@ class Queue:
         self.completed = completed
         self.failed = failed
 
-    def add(self, entries: Iterable[Entry], now: float) -> None:
-        """Take references that are new to the queue."""
+    def add(self, entries: Iterable[Entry], now: float, longest: float = float("inf")) -> None:
+        """Take references that are new to the queue; none of them waits for more than `longest` seconds."""
         for entry in entries:
             self._known += 1
             reference = Reference(entry)
             if entry.retry_in > 0:
-                self._wait(reference, now + entry.retry_in)
+                self._wait(reference, now + min(entry.retry_in, longest))
             else:
                 self._ready.append(reference)
 

@@ -9,6 +9,7 @@ from supervisor.core.backlog import Backlog
 from supervisor.core.breaker import Breaker
 from supervisor.core.commands import Command, Say, Write
 from supervisor.core.fleet import ALIVE, Slot, SlotState
+from supervisor.core.pace import Pace
 from supervisor.core.policy import Policy
 from supervisor.core.queue import Queue, State
 from supervisor.core.records import Incident, Record
@@ -50,10 +51,12 @@ class RunState:
         self._paused_at = now
         self.slots: dict[int, Slot] = {number: Slot(number, now) for number in range(1, workers + 1)}
         self.queue = Queue(backlog.completed, backlog.failed)
-        self.queue.add(backlog.entries, now)
+        # The ledger's times are those of the wall's clock, which may have been set since.
+        self.queue.add(backlog.entries, now, longest=max(policy.retry_delay_limit, policy.throttle_pause_limit))
         self.attempts: dict[int, Attempt] = {}
         self.session = SharedSession(policy.fruitless_sessions)
         self.breaker = Breaker(policy)
+        self.pace = Pace(policy, backlog.started, now)
         self.inventory_known = backlog.has_inventory
         self.loading = False
         self.reached = backlog.completed > 0

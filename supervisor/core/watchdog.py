@@ -121,6 +121,7 @@ def tree_gone(run: RunState, slot: Slot) -> None:
     """Every process of the worker is dead: its slot is free, and what it held can be settled."""
     attempt = run.attempts.get(slot.attempt)
     slot.attempt = 0
+    run.pace.ended(slot.number, answered=False)
     slot.move(SlotState.VACANT, run.now)
     slot.not_before = run.now + restart_delay(run, slot.deaths)
     if attempt is not None:

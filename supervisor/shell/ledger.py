@@ -41,6 +41,8 @@ from worker.protocol import Kind
 
 __all__ = ["Imported", "Ledger", "LedgerConflict", "LiveAttempt"]
 
+_MOST_RECENT = 10_000
+"""Attempts that are looked at: those of the last minute are a few."""
 _LOST = "the supervisor or the machine went down during the attempt"
 _LOST_RUN = "the supervisor or the machine went down during the run"
 
@@ -64,6 +66,17 @@ class LiveAttempt(msgspec.Struct, frozen=True):
     ref: str
     folder: str
     number: int
+
+
+def _recent(db: sqlite3.Connection, wall: float) -> list[float]:
+    """Return how many seconds ago the attempts of the last minute were started, the oldest first."""
+    ages: list[float] = []
+    for (at,) in db.execute("SELECT started_at FROM attempt ORDER BY id DESC LIMIT ?", (_MOST_RECENT,)):
+        age = wall - seconds(at)
+        if age >= 60:  # noqa: PLR2004 - the limits speak of a minute
+            break
+        ages.append(max(age, 0.0))  # the clock was put back since
+    return ages[::-1]
 
 
 class Ledger:
@@ -261,6 +274,7 @@ class Ledger:
         self.close_lost_attempts(wall)
         with self._transaction() as db:
             totals: dict[str, int] = dict(db.execute("SELECT state, count FROM total").fetchall())
+            started = tuple(_recent(db, wall))
             (last_attempt,) = db.execute("SELECT coalesce(max(id), 0) FROM attempt").fetchone()
             rows = db.execute(
                 "SELECT id, ref, attempts, crashes, retry_at FROM reference"
@@ -275,6 +289,7 @@ class Ledger:
             entries=entries,
             completed=totals["completed"],
             failed=totals["failed"],
+            started=started,
             has_inventory=sum(totals.values()) > 0,
         )
 

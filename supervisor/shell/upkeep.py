@@ -6,8 +6,10 @@ Nothing here waits. Slow work goes to one thread, and a round of it is left out 
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 
 from supervisor.core.events import MemoryMeasured, PauseRequested, ResumeRequested
+from supervisor.quiet_hours import QuietHours
 from supervisor.shell.inbox import Broken, Inbox
 from supervisor.shell.journal import Journal
 from supervisor.shell.reaper import Reaper
@@ -18,6 +20,7 @@ from supervisor.shell.workers import LocalWorkers
 from supervisor.views.status import Snapshot, write_status
 
 STATUS_SECONDS = 1.0
+_QUIET_SECONDS = 1.0
 _DISK_SECONDS = 3.0
 _MEMORY_SECONDS = 30.0
 """The kernel adds a browser's memory up page by page, which costs tens of milliseconds for each worker."""
@@ -42,6 +45,7 @@ class Upkeep:
         journal: Journal,
         service: Service,
         disk_reserve: int,
+        quiet_hours: QuietHours,
     ) -> None:
         self._directory = directory
         self._workers = workers
@@ -52,8 +56,11 @@ class Upkeep:
         self._reaper = Reaper(workers.direct)
         self._thread = ThreadPoolExecutor(1, "upkeep")
         self._under_way: dict[str, Future[None]] = {}
-        self._due = {"status": 0.0, "disk": 0.0, "memory": time.monotonic() + _FIRST_MEMORY_SECONDS, "reap": 0.0}
+        self._due = dict.fromkeys(("status", "quiet hours", "disk", "reap"), 0.0)
+        self._due["memory"] = time.monotonic() + _FIRST_MEMORY_SECONDS
         self._complaint = ""
+        self._quiet_hours = quiet_hours
+        self._quiet = False
 
     def next_due(self) -> float:
         """When `tick` has something to do again."""
@@ -70,6 +77,8 @@ class Upkeep:
                 self._workers.prepare()
             if said := self._workers.guardian.keep():
                 self._journal.note(said, "WARNING")
+        if self._is_due("quiet hours", now, _QUIET_SECONDS):
+            self._look_at_clock(datetime.now().astimezone())
         if self._is_due("disk", now, _DISK_SECONDS):
             self._begin("disk", self._look_at_disk)
         if self._is_due("memory", now, _MEMORY_SECONDS):
@@ -118,6 +127,15 @@ class Upkeep:
             if str(error) != self._complaint:
                 self._complaint = str(error)
                 self._journal.note(f"status.json could not be written: {error}", "WARNING")
+
+    def _look_at_clock(self, moment: datetime) -> None:
+        """Tell when quiet hours begin and end. The clock of the wall is asked each time, so it may be set meanwhile."""
+        end = self._quiet_hours.end(moment)
+        if end is not None and not self._quiet:
+            self._inbox.put(PauseRequested("quiet hours", f"quiet hours until {end:%H:%M}"))
+        elif end is None and self._quiet:
+            self._inbox.put(ResumeRequested("quiet hours"))
+        self._quiet = end is not None
 
     def _look_at_disk(self) -> None:
         free = self._directory.free_bytes()

@@ -128,3 +128,12 @@ def test_a_reference_in_the_wrong_place_is_noticed() -> None:
         queue.check_each()
     assert repr(queue._ready[0]) == "'a' (waiting, 0 attempts)"
     assert queue.totals().total == 2
+
+
+def test_nobody_waits_longer_than_any_wait_is() -> None:
+    """The ledger's times are the wall clock's, which may have been put back an hour before the restart."""
+    queue = Queue(completed=0, failed=0)
+    queue.add([Entry(1, "a", retry_in=4000.0), Entry(2, "b", retry_in=7.0)], 100.0, longest=300.0)
+    assert queue.next_due() == 107.0
+    queue.promote(400.0)
+    assert queue.totals().waiting == 0

@@ -180,6 +180,17 @@ def test_the_attempt_of_a_lost_supervisor_stays_counted(store: Store) -> None:
     assert (row.outcome, row.kind) == ("failed", "supervisor_lost")
 
 
+def test_a_start_knows_what_was_started_in_the_last_minute(store: Store) -> None:
+    """Limits on references a minute hold across a restart; a clock that was put back counts them as of now."""
+    first, second, third = entries(store, "A", "B", "C")
+    for later, entry in ((0.0, first), (30.0, second), (50.0, third)):
+        store.wall = WALL + later
+        store.start(entry, entry.ref_id)
+    assert store.ledger.backlog(WALL + 60.0).started == (30.0, 10.0)
+    assert store.ledger.backlog(WALL + 40.0).started == (40.0, 10.0, 0.0)
+    assert store.ledger.backlog(WALL + 500.0).started == ()
+
+
 def test_every_start_of_a_supervisor_is_recorded(store: Store) -> None:
     """An orderly end has its code and reason; a start that was never ended is told when the next one begins."""
     store.ledger.begin_run(pid=11, workers=5, wall=WALL)

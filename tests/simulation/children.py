@@ -167,11 +167,19 @@ class Children:
         if not child.well:
             return
         if isinstance(message, Succeeded | Failed) and message.attempt == child.attempt:
+            self.ask(child, self.rng.randint(0, 4))
             self._answered(child, message)
         elif isinstance(message, LoggedIn | InventoryExported | ErrandFailed) and message.errand == child.errand:
             child.errand = 0
         child.heard_at = self.world.now
         self.world.post(WorkerSpoke(child.slot, child.incarnation, message))
+
+    def ask(self, child: Child, requests: int) -> None:
+        """Make requests to the site, and tell of them."""
+        if self.has(Trouble.REQUESTS) and requests:
+            self.world.limits.asked(requests, self.world.now)
+            beat = Heartbeat(child.attempt, "asking", 0.0, {"site": requests})
+            self.world.post(WorkerSpoke(child.slot, child.incarnation, beat))
 
     def _answered(self, child: Child, message: Succeeded | Failed) -> None:
         if isinstance(message, Failed):
@@ -317,6 +325,7 @@ class Children:
         demand(child.session == world.inspector.sessions[attempt], f"{child} gets a reference with an old session")
         limit = world.policy.recycle_after
         demand(not limit or child.tasks < limit, f"{child} was not recycled after {child.tasks} references")
+        world.limits.left(world.now)
         child.attempt, child.ref = attempt, ref
         child.tasks += 1
         self.at_work[ref] = child

@@ -164,6 +164,7 @@ class Inspector:
         world.fates[record.attempt] = set()
         self.sessions[record.attempt] = world.best_session
         self.started_at[record.attempt] = world.now
+        world.limits.handed_out(world.now)
         demand(not self.pauses, f"{record} in a pause")
         demand(not self.stopped, f"{record} after a stop")
         demand(world.now >= self.quiet_until, f"{record} while the site wants to be left alone")

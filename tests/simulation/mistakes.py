@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from supervisor.core import breaker, commands, dispatch, errands, machine, outcomes, queue, session, watchdog
+from supervisor.core import breaker, commands, dispatch, errands, machine, outcomes, pace, queue, session, watchdog
 from supervisor.core.attempts import Phase
 from supervisor.core.failures import RULES
 from supervisor.core.fleet import MOVES, Slot, SlotState
@@ -517,6 +517,33 @@ def hands_out_during_an_open_breaker(patch: Patch) -> None:
 def sends_many_probes(patch: Patch) -> None:
     allows = breaker.Breaker.allows
     patch.setattr(breaker.Breaker, "allows", lambda breaker, in_flight, now: allows(breaker, 0, now))
+
+
+@mistake_in(Trouble.RATE, workers=5)
+def goes_faster_than_allowed(patch: Patch) -> None:
+    patch.setattr(pace.Pace, "wait", lambda pace, now: 0.0)
+
+
+@mistake_in(Trouble.RATE, Trouble.CRASH, workers=5, references=100)
+def forgets_at_a_restart_how_fast_it_went(patch: Patch) -> None:
+    init = pace.Pace.__init__
+    patch.setattr(pace.Pace, "__init__", lambda pace, policy, started, now: init(pace, policy, (), now))
+
+
+@mistake_in(Trouble.RATE, Trouble.LEDGER, workers=6, references=100)
+def counts_only_what_the_ledger_kept_back(patch: Patch) -> None:
+    patch.setattr(pace.Pace, "delayed", lambda pace, now: None)
+
+
+@mistake_in(Trouble.REQUESTS, workers=6, references=200)
+def reserves_nothing_for_what_is_under_way(patch: Patch) -> None:
+    wait = pace._Host.wait
+    patch.setattr(pace._Host, "wait", lambda host, reserved, now: wait(host, 0.0, now))
+
+
+@mistake_in(Trouble.REQUESTS, workers=6, references=100)
+def counts_no_requests(patch: Patch) -> None:
+    patch.setattr(pace.Pace, "asked", lambda pace, slot, requests, now: None)
 
 
 @mistake

@@ -17,6 +17,8 @@ from supervisor.core.records import (
 from tests.simulation.oracle import Violation, demand
 from worker.protocol import Kind
 
+_MINUTE = 60.0
+
 
 class Row:
     """One reference."""
@@ -41,6 +43,7 @@ class ModelLedger:
         self.rows: dict[int, Row] = {}
         self.outcomes: dict[int, str] = {}
         self.applied = 0
+        self.started: list[float] = []
         self.max_attempts = 1
 
     def load(self, refs: Iterable[str]) -> tuple[Entry, ...]:
@@ -70,6 +73,7 @@ class ModelLedger:
                     demand(row.attempts == number, f"{record}: the ledger counts {row.attempts}")
                     demand(number <= self.max_attempts, f"{record}: more attempts than allowed")
                     self.outcomes[attempt] = "running"
+                    self.started.append(now)
                 case AttemptSucceeded(attempt=attempt, ref_id=ref_id):
                     row = self._row(record, ref_id, "in_progress", attempt=attempt)
                     row.state = "completed"
@@ -138,4 +142,5 @@ class ModelLedger:
             completed=sum(row.state == "completed" for row in rows),
             failed=sum(row.state == "failed" for row in rows),
             has_inventory=bool(self.rows),
+            started=tuple(now - at for at in self.started[-1000:] if now - at < _MINUTE),
         )

@@ -46,6 +46,10 @@ class Operator:
             for at in moments(2):
                 world.whatever_comes(at, world.post, PauseRequested("operator", "lunch"))
                 world.whatever_comes(at + rng.choice((5.0, 300.0, 4000.0)), world.post, ResumeRequested("operator"))
+        if has(Trouble.QUIET):
+            for at in moments(2):
+                world.whatever_comes(at, world.post, PauseRequested("quiet hours", "quiet hours until 06:00"))
+                world.whatever_comes(at + rng.choice((60.0, 2000.0)), world.post, ResumeRequested("quiet hours"))
         if has(Trouble.SCALE):
             for at in moments(4):
                 world.whatever_comes(at, self._scale, rng.randint(1, 6))

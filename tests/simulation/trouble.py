@@ -38,6 +38,9 @@ class Trouble(StrEnum):
     RESTART = "restart"
     RETRY = "retry"
     STOP = "stop"  # once, or twice
+    RATE = "rate"  # a limit on references a minute
+    REQUESTS = "requests"  # a limit on requests a minute to the one host
+    QUIET = "quiet"  # quiet hours
     SETTINGS = "settings"  # another MAX_RETRIES at each start
     DISK = "disk"  # the disk is full for a while
     STALL = "stall"  # the machine is suspended
@@ -66,7 +69,7 @@ def night(seed: int, references: int = 200) -> Night:
     return Night(seed, references, rng.randint(1, 6), troubles)
 
 
-def policy(rng: Random) -> Policy:
+def policy(rng: Random, troubles: frozenset[Trouble]) -> Policy:
     """Return numbers that make a night short, with the proportions of the defaults."""
     return Policy(
         task_timeout=60.0,
@@ -87,6 +90,8 @@ def policy(rng: Random) -> Policy:
         breaker_window=120.0,
         breaker_pause_limit=120.0,
         throttle_pause_limit=900.0,
+        references_per_minute=rng.choice((6, 20, 60)) if Trouble.RATE in troubles else 0,
+        requests_per_minute=rng.choice((120, 400)) if Trouble.REQUESTS in troubles else 0,
         outage_limit=rng.choice((1800.0, 3600.0)),
         staging_root="/staging",
     )

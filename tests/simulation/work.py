@@ -38,6 +38,8 @@ class Work:
         """The child begins to work on its reference."""
         world, rng = self.world, self.rng
         after, answer = self._outcome(child, message)
+        for _ in range(3):
+            world.later(rng.uniform(0, min(after, 5.0)), self._ask, child, message.attempt)
         roll = rng.random()
         if self.children.has(Trouble.DEATHS) and roll < 0.02:
             world.later(rng.uniform(0, after), self.children.die, child, rng.choice((-9, -11, 1)))
@@ -60,6 +62,10 @@ class Work:
                 world.later(after, self.children.recover, child)
         if self.children.has(Trouble.DEATHS) and 0.07 <= roll < 0.08:
             world.later(after, self.children.die, child, -9)
+
+    def _ask(self, child: Child, attempt: int) -> None:
+        if child.well and child.attempt == attempt:
+            self.children.ask(child, self.rng.randint(2, 4))
 
     def _stuck(self, child: Child, attempt: int) -> None:
         if child.attempt == attempt:

@@ -23,6 +23,7 @@ from supervisor.core.records import Record
 from supervisor.shell.conductor import Conductor
 from tests.simulation.children import Children
 from tests.simulation.inspector import Inspector
+from tests.simulation.limits import Limits
 from tests.simulation.model_ledger import ModelLedger
 from tests.simulation.oracle import Violation, demand
 from tests.simulation.people import Operator
@@ -73,7 +74,7 @@ class World:
         self.night = night
         self.trace = trace
         self.rng = Random(night.seed)  # noqa: S311 - a simulation wants to be repeatable, not secret
-        self.policy = policy(self.rng)
+        self.policy = policy(self.rng, night.troubles)
         self.now = 1000.0
         self.figures = Figures()
         horizon = 30.0 + night.references * 5.0 / night.workers
@@ -88,6 +89,7 @@ class World:
         """For each attempt, the failures that the world has caused."""
         self.valid_session = b""
         self.best_session = b""
+        self.limits = Limits(self.policy)
         self.scaled = night.workers
         self.disk_full = False
         self.epidemic_until = self.thefts_until = 0.0
@@ -197,6 +199,7 @@ class World:
         machine.inspector = self.inspector
         self.machine = machine
         self.inspector.begin(machine, lost)
+        self.limits.restarted(self.ledger.started)
         self.conductor = Conductor(machine, self, self.children, self, self)
         self.post(TimePassed())
         if self.disk_full:

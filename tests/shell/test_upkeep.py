@@ -1,0 +1,52 @@
+"""What is done now and then beside the run."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from supervisor.core.events import PauseRequested, ResumeRequested
+from supervisor.quiet_hours import QuietHours
+from supervisor.shell.inbox import Inbox
+from supervisor.shell.upkeep import Upkeep
+
+
+class _NoWorkers:
+    """Nobody is at work."""
+
+    def direct(self) -> frozenset[int]:
+        return frozenset()
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    inbox = Inbox()
+    yield inbox
+    inbox.close()
+
+
+def _upkeep(inbox: Inbox, quiet: str) -> Upkeep:
+    nothing: Any = None
+    workers: Any = _NoWorkers()
+    return Upkeep(
+        directory=nothing,
+        workers=workers,
+        inbox=inbox,
+        journal=nothing,
+        service=nothing,
+        disk_reserve=0,
+        quiet_hours=QuietHours(quiet),
+    )
+
+
+def test_quiet_hours_begin_and_end_once_whatever_the_clock_does(inbox: Inbox) -> None:
+    """The clock may jump over them or back into them; each change is told once."""
+    upkeep = _upkeep(inbox, "07:00-09:00")
+    told = []
+    for hour, minute in ((6, 59), (7, 0), (7, 1), (8, 59), (9, 0), (9, 1), (8, 0), (12, 0), (3, 0)):
+        upkeep._look_at_clock(datetime(2026, 3, 1, hour, minute, tzinfo=UTC))
+        told.append(list(inbox.take()))
+    begins, ends = [PauseRequested("quiet hours", "quiet hours until 09:00")], [ResumeRequested("quiet hours")]
+    assert told == [[], begins, [], [], ends, [], begins, ends, []]
+    upkeep.close()
