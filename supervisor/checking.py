@@ -150,7 +150,7 @@ def _code(failure: told.Failure) -> Exit:
     if failure.kind in _BROWSER and failure.stage == "browser":
         return Exit.MACHINE
     # A selector that finds nothing is the recipe's affair, whatever kind of failure it led to.
-    fits = failure.mismatch is None or failure.mismatch.matches == 1
+    fits = all(mismatch.matches == 1 for mismatch in failure.mismatches)
     return Exit.SOME_FAILED if fits and failure.kind not in _RECIPE else Exit.USAGE
 
 

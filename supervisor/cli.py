@@ -26,6 +26,7 @@ NAME = "nightfleet"
 _COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "The whole job against the built-in inventory website."),
     "start": ("start", "Fetch every document of a site; on an existing run directory, go on."),
+    "new-site": ("new_site", "Draft the recipe of a site, guessed from its login page."),
     "check": ("check", "Try a site recipe on one vehicle, step by step, and say what happens."),
     "status": ("status", "What a run is doing, or how it ended."),
     "logs": ("logs", "The log lines of a run, in the order of time."),

@@ -72,6 +72,7 @@ class Verdict(msgspec.Struct, frozen=True):
 class _Greeting(msgspec.Struct):
     url: str
     pid: int
+    account: tuple[str, str] | None = None
 
 
 class Website(msgspec.Struct, frozen=True):
@@ -82,6 +83,16 @@ class Website(msgspec.Struct, frozen=True):
     environment: dict[str, str]
     """What a worker needs in its environment to visit it."""
     pid: int
+    account: tuple[str, str] | None = None
+    """User and password, unless the environment named others: then they are somebody's."""
+
+    def wait(self) -> None:
+        """Wait until the website has ended by itself; Ctrl-C ends the wait with `KeyboardInterrupt`."""
+        pidfd = os.pidfd_open(self.pid)
+        try:
+            select.select([pidfd], [], [])
+        finally:
+            os.close(pidfd)
 
     def truth(self) -> Truth:
         """Ask the website for every reference with its documents.
@@ -97,14 +108,19 @@ class Website(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def started(wishes: Wishes, environ: Mapping[str, str]) -> Iterator[Website]:
+def started(wishes: Wishes, environ: Mapping[str, str], port: int = 0) -> Iterator[Website]:
     """Run the website until the block ends; it dies with this process, however that ends.
+
+    Args:
+        wishes: what it is to be like.
+        environ: its environment.
+        port: on the loopback interface, 0 for any free one.
 
     Raises:
         UserError: it does not know these faults.
         MachineError: it does not start.
     """
-    command = [sys.executable, "-m", "worker.sites.demo", "--port", "0", "--until-stdin-closes"]
+    command = [sys.executable, "-m", "worker.sites.demo", "--port", str(port), "--until-stdin-closes"]
     command += ["--vehicles", str(wishes.vehicles), "--seed", str(wishes.seed)]
     command += ["--faults", wishes.faults] if wishes.faults else []
     command += ["--latency", str(wishes.latency * 1000)] if wishes.latency else []
@@ -121,7 +137,7 @@ def started(wishes: Wishes, environ: Mapping[str, str]) -> Iterator[Website]:
         try:
             greeting = _greeting(process)
             url = greeting.url.rstrip("/")
-            yield Website(url, wishes, {URL_VARIABLE: url}, greeting.pid)
+            yield Website(url, wishes, {URL_VARIABLE: url}, greeting.pid, greeting.account)
         finally:
             assert process.stdin is not None  # noqa: S101 - asked for above; for the type checker
             process.stdin.close()

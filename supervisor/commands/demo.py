@@ -9,7 +9,7 @@ import click
 
 from supervisor import demo_site
 from supervisor.commands import launch, options
-from supervisor.errors import Exit
+from supervisor.errors import Exit, MachineError
 from supervisor.plan import Plan
 from supervisor.rehearsal import Rehearsal
 
@@ -32,6 +32,7 @@ _CHAOS_DEFAULTS = {
     "start_failures_limit": 1000,
     "login_tries": 100,
 }
+_PORT = 8080
 _CHAOS_SECONDS = (300.0, 5.0)
 """How long a rehearsal may take: so much, and so much more for each vehicle."""
 
@@ -45,6 +46,7 @@ _CHAOS_SECONDS = (300.0, 5.0)
     demo --faults gone,truncated                  only these
     demo --faults --chaos --vehicles 500          a rehearsal: processes killed and frozen all the time
     demo --run-dir runs/mine                      the same again goes on
+    demo --site-only                              only the website, for a recipe of your own
     """,
 )
 @click.option("--vehicles", metavar="N", type=click.IntRange(1, 100_000), help="Vehicles of the site.  [default: 40]")
@@ -66,6 +68,10 @@ _CHAOS_SECONDS = (300.0, 5.0)
 @click.option(
     "--run-dir", metavar="DIR", type=click.Path(path_type=Path), help="Where to.  [default: runs/demo-<time in UTC>]"
 )
+@click.option("--site-only", is_flag=True, help="Run only the website, until Ctrl-C.  [default: the whole job]")
+@click.option(
+    "--port", metavar="N", type=click.IntRange(0, 65_535), help="Of --site-only, 0 for any free one.  [default: 8080]"
+)
 @options.show_option
 @options.setting_options(defaults=_DEFAULTS)
 def command(
@@ -75,11 +81,17 @@ def command(
     chaos: bool,
     chaos_seed: int,
     run_dir: Path | None,
+    site_only: bool,
+    port: int | None,
     show: str | None,
     config_file: Path | None,
     **values: Any,
 ) -> int:
     """Do the whole job against a built-in inventory website, and compare what came with what the site has."""
+    if site_only:
+        return _serve(demo_site.Wishes(vehicles or 40, faults=(faults or "").removeprefix("none")), port)
+    if port is not None:
+        raise click.UsageError("--port needs --site-only")
     if run_dir is None:
         run_dir = Path("runs") / f"demo-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     former = demo_site.remembered(run_dir) or demo_site.Wishes()
@@ -101,6 +113,17 @@ def command(
     verdict = demo_site.judge(plan.run_dir, truth)
     click.echo(verdict.sentence)
     return code if verdict.equal else max(code, Exit.SOME_FAILED)
+
+
+def _serve(wishes: demo_site.Wishes, port: int | None) -> int:
+    with demo_site.started(wishes, os.environ, _PORT if port is None else port) as website:
+        user, password = website.account or ("that of NIGHTFLEET_DEMO_USER", "that of NIGHTFLEET_DEMO_PASSWORD")
+        options.say(f"the demo website is at {website.url} (user {user}, password {password}); Ctrl-C ends it")
+        try:
+            website.wait()
+        except KeyboardInterrupt:
+            return Exit.COMPLETED
+    raise MachineError("the demo website ended by itself")
 
 
 def _rehearse(plan: Plan, website: demo_site.Website, seed: int) -> int:

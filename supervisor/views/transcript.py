@@ -1,6 +1,7 @@
 """What a check tells, as lines for a terminal: a mark, the time, the step, what was found."""
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Literal, assert_never
 
@@ -10,6 +11,9 @@ from supervisor.views.text import clean, plural, size
 from worker.checking import messages as told
 
 Mark = Literal["ok", "FAILED", ""]
+_PLAYWRIGHT = re.compile(r"(?:Page|Locator|Frame|ElementHandle)\.\w+: Timeout ")
+"""How Playwright's sentences begin, which speak of a method and a time, and of neither the page nor the selector."""
+
 _COLOURS = {"ok": "green", "FAILED": "red"}
 _ADVICE = {
     "log in": "the site may have refused the login, and the recipe names nothing that would show it",
@@ -83,15 +87,8 @@ def _failure(failure: told.Failure) -> Iterator[str]:
         yield _fact("page", _page(failure.url, failure.title))
     if failure.asks_password and failure.kind in {"login_failed", "session_expired"} and _ADVICE[failure.stage]:
         yield _fact("note", _ADVICE[failure.stage])
-    if (mismatch := failure.mismatch) is not None:
-        yield _fact("selector", f"{_code(mismatch.selector)}{_matches(mismatch.matches)}")
-        width = max((len(clean(thing.selector, 80)) for thing in mismatch.nearest), default=0)
-        for index, thing in enumerate(mismatch.nearest):
-            name = "nearest" if index == 0 else ""
-            more = f" ({thing.count} of them)" if thing.count > 1 else ""
-            yield _fact(name, f"{clean(thing.selector, 80):{width}}  {clean(thing.what)}{more}")
-        if mismatch.matches == 0 and not mismatch.nearest:
-            yield _fact("nearest", "the page has nothing that one could click or fill in")
+    for mismatch in failure.mismatches:
+        yield from _mismatch(mismatch)
     if failure.place:
         yield _fact("recipe", clean(failure.place, 1000))
     if failure.screenshot:
@@ -100,11 +97,22 @@ def _failure(failure: told.Failure) -> Iterator[str]:
         yield _fact("evidence", failure.evidence)
 
 
+def _mismatch(mismatch: told.Mismatch) -> Iterator[str]:
+    yield _fact("selector", f"{_code(mismatch.selector)}{_matches(mismatch.matches)}")
+    width = max((len(clean(thing.selector, 80)) for thing in mismatch.nearest), default=0)
+    for index, thing in enumerate(mismatch.nearest):
+        name = "nearest" if index == 0 else ""
+        more = f" ({thing.count} of them)" if thing.count > 1 else ""
+        yield _fact(name, f"{clean(thing.selector, 80):{width}}  {clean(thing.what)}{more}")
+    if mismatch.matches == 0 and not mismatch.nearest:
+        yield _fact("nearest", "the page has nothing that one could click or fill in")
+
+
 def sentence(failure: told.Failure) -> str:
     """Return what went wrong in one sentence."""
-    mismatch = failure.mismatch
-    if mismatch is None or failure.kind != "step_timeout":
+    if not failure.mismatches or not _PLAYWRIGHT.match(failure.message):
         return failure.message
+    mismatch = failure.mismatches[0]
     if mismatch.matches is None:
         return f"{mismatch.selector} is no selector that could be read"
     if mismatch.matches == 0:
@@ -138,7 +146,6 @@ def _page(url: str, title: str) -> str:
 
 
 def _sort(document: told.Brought) -> str:
-    extension = document.name.rpartition(".")[2].upper() if "." in document.name else "no type"
-    if document.pages is not None:
-        return f"PDF, {plural(document.pages, 'page')}"
-    return "PDF, protected by a password" if extension == "PDF" else clean(extension)
+    told_format = clean(document.format.upper(), 20) or "of no known format"
+    told_format += f", {plural(document.pages, 'page')}" if document.pages is not None else ""
+    return told_format + (", protected by a password" if document.protected else "")

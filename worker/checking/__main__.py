@@ -68,9 +68,9 @@ async def _check(order: Order, tell: Teller, kin: Kin, journal: Journal, mask: M
         return
     browser = Browser(order.worker, kin, mask, images=site.images)
     vault = Vault(site.secrets, mask)
-    telling = cast("Site", TellingSite(site, tell, mask))  # it has every attribute of the recipe
-    kit = Kit(browser, telling, vault, mask, order.worker.document_limit)
     calls = Calls(lambda told: tell(_masked(told, mask)), recipe_file(site))
+    telling = cast("Site", TellingSite(site, tell, mask, calls))  # it has every attribute of the recipe
+    kit = Kit(browser, telling, vault, mask, order.worker.document_limit)
     worker = CheckingWorker(kit, journal, order, recipe_file(site), calls=calls, tell=tell)
     began = asyncio.get_running_loop().time()
     tell(messages.Began("browser"))

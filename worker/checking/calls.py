@@ -72,6 +72,10 @@ class Calls:
     def begin(self) -> None:
         """Forget the stage before."""
         self._told.clear()
+        self.begin_step()
+
+    def begin_step(self) -> None:
+        """Forget what failed or was found nowhere in the step before: it went on all the same."""
         self.fruitless.clear()
         self.failed = None
 

@@ -97,6 +97,9 @@ class Brought(Told, frozen=True, tag=True):
     bytes: int
     pages: int | None
     seconds: float
+    format: str = ""
+    """By its content, in lower case; empty for none that is known."""
+    protected: bool = False
 
 
 class Saved(Told, frozen=True, tag=True):
@@ -160,7 +163,8 @@ class Failure(Told, frozen=True, tag=True):
     """Path of it, empty when there is none."""
     evidence: str = ""
     """Folder with all that was kept of the failure, empty when nothing was."""
-    mismatch: Mismatch | None = None
+    mismatches: tuple[Mismatch, ...] = ()
+    """The selectors that may explain it, the most likely one first."""
     asks_password: bool = False
     """The page has a field for a password."""
 

@@ -23,6 +23,7 @@ _PATTERNS: tuple[tuple[Sort, re.Pattern[str]], ...] = (
 )  # fmt: skip
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
 _TAG = re.compile(r"(?:^|[\s>+~,(/])([a-z][a-z0-9-]*)(?=$|[\s>+~,.#\[:)/])")
+_NO_CSS = re.compile(r"\[[^\]]*\]|\btext\s*=[^>]*")
 _NO_TAGS = frozenset({"nth", "visible", "true", "false", "css", "xpath", "text", "internal", "and", "or", "not", "has"})
 
 
@@ -43,7 +44,7 @@ def words(selector: str) -> tuple[Word, ...]:
         for match in pattern.finditer(subject):
             if text := match[1].replace("\\", "").strip():
                 found[Word(sort, text)] = None
-    for match in _TAG.finditer(re.sub(r"\[[^\]]*\]", "", bare)):
+    for match in _TAG.finditer(_NO_CSS.sub("", bare)):
         if match[1] not in _NO_TAGS:
             found[Word("tag", match[1])] = None
     return tuple(found)

@@ -10,6 +10,7 @@ from typing import Any
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, Response
 
+from worker.checking.calls import Calls
 from worker.checking.messages import Brought, Opened, Proof, Saved, StepBegan, Told
 from worker.deadlines import Overdue, within
 from worker.masking import Mask
@@ -27,10 +28,12 @@ class TellingVisit(Visit):
 
     tell: Tell
     mask: Mask
+    calls: Calls
 
     def step(self, name: str) -> None:
         """As in a run, and tell it."""
         super().step(name)
+        self.calls.begin_step()
         self.tell(StepBegan(self.present_step[0]))
 
     async def goto(self, *args: Any, **kwargs: Any) -> Response | None:
@@ -61,17 +64,28 @@ class TellingVisit(Visit):
     async def _brought(self, work: Awaitable[Document]) -> Document:
         began = time.monotonic()
         document = await work
-        self.tell(Brought(document.name, document.url, document.bytes, document.pages, _since(began)))
+        self.tell(
+            Brought(
+                document.name,
+                document.url,
+                document.bytes,
+                document.pages,
+                _since(began),
+                document.format,
+                document.protected,
+            )
+        )
         return document
 
 
 class TellingSite:
     """The recipe, which tells what it says about being logged in; everything else is the recipe's own."""
 
-    def __init__(self, site: Site, tell: Tell, mask: Mask) -> None:
+    def __init__(self, site: Site, tell: Tell, mask: Mask, calls: Calls) -> None:
         self._site = site
         self._tell = tell
         self._mask = mask
+        self._calls = calls
         self._present: bool | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -79,7 +93,10 @@ class TellingSite:
 
     async def is_logged_in(self, visit: Visit) -> bool:
         """As the recipe says; an answer that is another one than before is told."""
+        before = dict(self._calls.fruitless)
         answer = await self._site.is_logged_in(visit)
+        if answer:  # what it looked for in vain is no trouble then
+            self._calls.fruitless = before
         proof = Proof(bool(answer), *await where(visit.page, self._mask))
         if proof.logged_in is not self._present:
             self._tell(proof)

@@ -36,6 +36,7 @@ _LOOK = 3.0
 """Seconds for what is asked of the page after a failure."""
 
 _LONGEST = 2_000
+_MOST_SUSPECTS = 3
 
 _SELECTORS_MATTER = {Kind.STEP_TIMEOUT, Kind.DOCUMENTS_MISSING, Kind.LOGIN_FAILED, Kind.EXPORT_INVALID}
 _SELECTORS_MATTER |= {Kind.RECIPE_ERROR, Kind.SESSION_EXPIRED, Kind.DOCUMENT_STALLED, Kind.TIMEOUT}
@@ -120,7 +121,7 @@ class CheckingWorker(Worker):
     def new_visit(self, folder: Path, deadline: float, *, logging_in: bool = False) -> Visit:
         """Return a visit that tells what it does."""
         visit = TellingVisit(self._kit_of_check, folder, deadline, logging_in=logging_in)
-        visit.tell, visit.mask = self._tell, self._kit_of_check.mask
+        visit.tell, visit.mask, visit.calls = self._tell, self._kit_of_check.mask, self._calls
         return visit
 
     async def record(self, visit: Visit, failure: SiteFailure) -> None:
@@ -162,7 +163,7 @@ class CheckingWorker(Worker):
             url, title = await where(self._browser.page, mask)
             page = await self._look()
         screenshot = evidence / "screenshot.png"
-        trouble = self._trouble(failure)
+        troubles = self._troubles(failure)
         self._tell(
             Failure(
                 stage=self._stage,
@@ -171,16 +172,16 @@ class CheckingWorker(Worker):
                 seconds=seconds,
                 url=url or mask.url(failure.url),
                 title=title,
-                place=self._place(failure, trouble),
+                place=self._place(failure, troubles),
                 screenshot=str(screenshot) if await asyncio.to_thread(screenshot.is_file) else "",
                 evidence=str(evidence) if await asyncio.to_thread(evidence.is_dir) else "",
-                mismatch=await self._mismatch(trouble, page),
+                mismatches=tuple([await self._mismatch(trouble, page) for trouble in troubles]),
                 asks_password=page.password,
             )
         )
 
-    def _place(self, failure: SiteFailure, trouble: Trouble | None) -> str:
-        line = line_of(failure, self._recipe_file) or (trouble.line if trouble else 0)
+    def _place(self, failure: SiteFailure, troubles: tuple[Trouble, ...]) -> str:
+        line = line_of(failure, self._recipe_file) or (troubles[0].line if troubles else 0)
         return f"{self._recipe_file}:{line}" if line else ""
 
     def _keep(self, evidence: Path) -> Path:
@@ -200,15 +201,15 @@ class CheckingWorker(Worker):
             logger.debug("the page was not looked at: {}", str(error).partition("\n")[0])
             return Collected(())
 
-    def _trouble(self, failure: SiteFailure) -> Trouble | None:
-        """Return the call that may explain the failure, when that can be about a selector."""
+    def _troubles(self, failure: SiteFailure) -> tuple[Trouble, ...]:
+        """Return the calls that may explain the failure, when that can be about a selector."""
         if failure.kind not in _SELECTORS_MATTER:
-            return None
-        return self._calls.failed or next(reversed(self._calls.fruitless.values()), None)
+            return ()
+        if self._calls.failed is not None:
+            return (self._calls.failed,)
+        return tuple(reversed(self._calls.fruitless.values()))[:_MOST_SUSPECTS]
 
-    async def _mismatch(self, trouble: Trouble | None, page: Collected) -> Mismatch | None:
-        if trouble is None:
-            return None
+    async def _mismatch(self, trouble: Trouble, page: Collected) -> Mismatch:
         matches = await self._count(trouble.selector) if trouble.error else 0
         near = nearest(trouble.selector, page.things) if not matches else ()
         mask = self._kit_of_check.mask

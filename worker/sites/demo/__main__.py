@@ -1,7 +1,8 @@
 """The website as a process of its own: ``python -m worker.sites.demo``.
 
-When it listens it prints one line of JSON, ``{"url": …, "pid": …}``, and goes on until SIGTERM or SIGINT, or until
-whoever started it is gone. Exit codes: 0 ended as told, 2 wrong usage, 5 the port cannot be had.
+When it listens it prints one line of JSON, ``{"url": …, "pid": …, "account": [user, password]}`` (null where the
+environment names another one), and goes on until SIGTERM or SIGINT, or until whoever started it is gone.
+Exit codes: 0 ended as told, 2 wrong usage, 5 the port cannot be had.
 """
 
 import asyncio
@@ -71,10 +72,15 @@ def main(
         os.environ.get("NIGHTFLEET_DEMO_PASSWORD") or DEFAULTS["NIGHTFLEET_DEMO_PASSWORD"],
     )
     website = Website(inventory, plan, credentials, latency=latency / 1000, control=control)
-    sys.exit(asyncio.run(_serve(website.application(), port, parent_pid, until_stdin_closes=until_stdin_closes)))
+    known = [DEFAULTS["NIGHTFLEET_DEMO_USER"], DEFAULTS["NIGHTFLEET_DEMO_PASSWORD"]]
+    account = known if credentials == Credentials(*known) else None
+    serving = _serve(website.application(), port, parent_pid, account, until_stdin_closes=until_stdin_closes)
+    sys.exit(asyncio.run(serving))
 
 
-async def _serve(app: web.Application, port: int, parent_pid: int | None, *, until_stdin_closes: bool) -> int:
+async def _serve(
+    app: web.Application, port: int, parent_pid: int | None, account: list[str] | None, *, until_stdin_closes: bool
+) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,7 +100,7 @@ async def _serve(app: web.Application, port: int, parent_pid: int | None, *, unt
     try:
         await site.start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        click.echo(json.dumps({"url": url, "pid": os.getpid()}))
+        click.echo(json.dumps({"url": url, "pid": os.getpid(), "account": account}))
         await asyncio.to_thread(importlib.import_module, "worker.sites.demo.forms")  # before a document is asked for
         await stop.wait()
     except OSError as error:

@@ -1,0 +1,186 @@
+"""``run.py check`` as a person meets it: what fits, what does not and what is near it, and nothing left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from supervisor.demo_site import URL_VARIABLE, hashes
+from supervisor.rehearsal import Family
+from tests.end_to_end.harness import Site, until
+from tests.worker.lot_site import PASSWORD, USER, LotSite
+
+ROOT = Path(__file__).resolve().parents[1]
+MARK = "CHECK_MARK"
+LIMIT = 120.0
+pytestmark = pytest.mark.browser
+
+
+class Terminal:
+    """Runs commands as a person would, and knows what they leave behind."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.temp = Path(tempfile.mkdtemp(prefix="nf-"))  # short, because Chromium puts sockets there
+        token = uuid.uuid4().hex
+        self.family = Family(token, MARK)
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTFLEET_")}
+        self.environ = {**clean, "TMPDIR": str(self.temp), MARK: token, "NO_COLOR": "1"}
+
+    def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "run.py"), *arguments],
+            cwd=self.folder,
+            env={**self.environ, "PYTHONPATH": str(ROOT), **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **environ: str) -> tuple[int, str]:
+        """Return exit code and all that was said; nothing may be left of it."""
+        process = self.start(*arguments, **environ)
+        said, _ = process.communicate(timeout=LIMIT)
+        assert "Traceback" not in said, said
+        self.check_nothing_left()
+        return process.returncode, said
+
+    def check_nothing_left(self) -> None:
+        until(lambda: not self.family.members(), "no process is left")
+        until(lambda: not list(self.temp.glob("nightfleet-*")), "no temporary folder is left")
+
+    def close(self) -> None:
+        self.family.kill()
+        shutil.rmtree(self.temp, ignore_errors=True)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """A terminal in a folder of its own."""
+    one = Terminal(tmp_path)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def lot() -> Iterator[LotSite]:
+    """The test site, running."""
+    site = LotSite()
+    site.start()
+    yield site
+    site.stop()
+
+
+def of_lot(lot: LotSite, password: str = PASSWORD) -> dict[str, str]:
+    return {"LOT_URL": lot.url, "LOT_USER": USER, "LOT_PASSWORD": password}
+
+
+MISFITS = ROOT / "tests/worker/misfits.py"
+
+
+def misfit(name: str) -> str:
+    return f"{MISFITS}:{name}"
+
+
+def place(code: str) -> str:
+    lines = MISFITS.read_text().splitlines()
+    return f"{MISFITS}:{next(number for number, line in enumerate(lines, 1) if code in line)}"
+
+
+def test_a_recipe_that_fits_passes_every_step(terminal: Terminal, open_site: Callable[..., Site]) -> None:
+    """Each step as it happens; the documents of a reference with odd characters lie where the last line says."""
+    site = open_site(60)
+    code, said = terminal.run("check", "demo", "--ref", " T-1042/B ", "--output", "seen", **{URL_VARIABLE: site.url})
+    assert code == 0, said
+    steps = ["recipe", "secrets", "browser", "log in", "logged in, says the recipe", "inventory", "60 references in"]
+    steps += ["vehicle", "step: open the vehicle", "%2FB", "document ", "PDF, ", "recover", "everything fits"]
+    position = 0
+    for step in steps:
+        position = said.index(step, position)
+    assert f"documents are in {terminal.folder / 'seen' / 'documents'}" in said
+    expected = {document.name: document.sha256 for document in site.truth.references["T-1042/B"].documents}
+    assert hashes(terminal.folder / "seen" / "documents") == expected
+    assert "harbour-lane" not in said
+
+
+def test_a_field_that_is_not_there_is_shown_with_what_is_near(terminal: Terminal, lot: LotSite) -> None:
+    """Selector, page, the nearest field, the line of the recipe, the screenshot; no secret anywhere."""
+    code, said = terminal.run("check", misfit("WrongField"), "--patience", "0.5", "--output", "seen", **of_lot(lot))
+    assert code == 2, said
+    assert "step_timeout: #pasword matches nothing on this page" in said
+    assert "#password  password field" in said
+    assert place('fill("#pasword"') in said
+    assert str(terminal.folder / "seen/failures/log-in/screenshot.png") in said
+    assert (terminal.folder / "seen/failures/log-in/screenshot.png").is_file()
+    assert PASSWORD not in said + (terminal.folder / "seen/check.log").read_text()
+
+
+def test_links_that_match_nothing_are_shown_with_what_is_near(terminal: Terminal, lot: LotSite) -> None:
+    """Although nothing has raised but the program, which counts; then it goes back to the inventory all the same."""
+    code, said = terminal.run("check", misfit("WrongLinks"), "--ref", "two", **of_lot(lot))
+    assert code == 2, said
+    assert "a.documents: matches nothing" in said
+    assert "a.document  link 'a' to /pdf/a.pdf" in said
+    assert place('locator("a.documents")') in said
+    assert "back at the inventory" in said
+    assert "two is not among them; it is tried all the same" in said
+
+
+def test_a_column_that_is_not_there_is_named_with_those_that_are(terminal: Terminal, lot: LotSite) -> None:
+    """As a run would say it; without a reference from the export nothing more is tried."""
+    code, said = terminal.run("check", misfit("WrongColumn"), **of_lot(lot))
+    assert code == 2, said
+    assert "the export has no column 'Stock Number'; there are 'Stock No', 'Make'" in said
+    assert "vehicle" not in said
+
+
+def test_a_refused_login_is_tried_once(terminal: Terminal, lot: LotSite) -> None:
+    """Exit code 4; the password that was tried is shown nowhere."""
+    before = lot.logins
+    recipe = f"{ROOT / 'tests/worker/lot_recipe.py'}:Lot"
+    code, said = terminal.run("check", recipe, "--output", "seen", **of_lot(lot, "wr0ng-one"))
+    assert code == 4, said
+    assert "login_refused: the site answered: wrong user or password" in said
+    assert lot.logins == before + 1
+    assert "wr0ng-one" not in said + (terminal.folder / "seen/check.log").read_text()
+
+
+def test_a_vehicle_that_the_site_does_not_have_is_the_sites_word(terminal: Terminal, lot: LotSite) -> None:
+    """Exit code 1, with the page that said so and a near reference of the export."""
+    recipe = f"{ROOT / 'tests/worker/lot_recipe.py'}:Lot"
+    code, said = terminal.run("check", recipe, "--ref", "plane", **of_lot(lot))
+    assert code == 1, said
+    assert "plane is not among them (near it: plain)" in said
+    assert "not_found: the site answered 404 (Not Found)" in said
+    assert "a step failed by the site's doing" in said
+
+
+def test_ctrl_c_leaves_nothing(terminal: Terminal, lot: LotSite) -> None:
+    """In the middle of a page that never answers: no process, no temporary folder."""
+    lot.arrived.clear()
+    process = terminal.start("check", f"{ROOT / 'tests/worker/lot_recipe.py'}:Lot", "--ref", "never", **of_lot(lot))
+    assert lot.arrived.wait(LIMIT)
+    assert terminal.family.members()
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == 3, said
+    assert said.endswith("nightfleet: interrupted\n")
+    terminal.check_nothing_left()
+
+
+def test_an_output_that_holds_something_is_refused(terminal: Terminal, lot: LotSite) -> None:
+    """So that what one looks at afterwards is of this check alone."""
+    (terminal.folder / "seen").mkdir()
+    (terminal.folder / "seen" / "mine").touch()
+    recipe = f"{ROOT / 'tests/worker/lot_recipe.py'}:Lot"
+    code, said = terminal.run("check", recipe, "--output", "seen", **of_lot(lot))
+    assert code == 2
+    assert "is not empty" in said.splitlines()[-1]
