@@ -1,0 +1,49 @@
+"""A night that is looked at: the page and the metrics of a real run, and nothing of them left behind."""
+
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.end_to_end.harness import Night, Site, until
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_run_is_served_and_measured_while_it_lasts(
+    begin: Callable[..., Night], open_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    """Where the page is stands in the status; it shows the workers' pages; afterwards only the metrics file is left."""
+    site = open_site(8, "never-answers")
+    metrics = tmp_path / "nightfleet.prom"
+    run = begin(site.url, serve=0, metrics_file=metrics, task_timeout=6)
+    run.start()
+    address = until(lambda: run.status and run.status.run.page, "the status names the page")
+    assert address is not None
+    run.wait_for_completed()
+    pages = run.folder / ".nightfleet" / "pages"
+    picture = until(lambda: next(pages.glob("worker-*.jpg"), None), "a worker's page is seen")
+    assert picture is not None
+    slot = picture.stem.removeprefix("worker-")
+    assert f'src="/workers/{slot}.jpg' in _read(address)
+    assert _read(f"{address}workers/{slot}.jpg").startswith("\ufffd")
+    assert _completed(_read(f"{address}metrics")) >= 1
+    assert run.end() == 0, run.said
+    assert f"the status page is at {address}" in run.said
+    assert not pages.exists()
+    assert _completed(metrics.read_text()) == 8
+    run.check(site.truth)
+
+
+def _completed(text: str) -> float:
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    found = [s.value for s in samples if (s.name, s.labels.get("state")) == ("nightfleet_references", "completed")]
+    return found[0]
+
+
+def _read(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - our own loopback
+        content: bytes = answer.read()
+    return content.decode("utf-8", "replace")
