@@ -181,6 +181,7 @@ class _Night:
                         service=service,
                         disk_reserve=settings.disk_reserve,
                         quiet_hours=QuietHours(settings.quiet_hours),
+                        spare=settings.spare_worker,
                     )
                 )
             )
@@ -224,7 +225,7 @@ class _Night:
             site=self._plan.site,
             browser=self._plan.browser,
             temp_dir=self._temp_root / f"w{slot}-{incarnation}",
-            log_file=self._directory.logs / f"worker-{slot}.log",
+            log_file=self._directory.logs / (f"worker-{slot}.log" if slot else "spare.log"),
             marker=workers.marker(self._ledger.run_id, slot, incarnation),
             environment=self._plan.environment,
             picture=self._directory.page(slot) if self._page else None,

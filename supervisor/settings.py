@@ -58,6 +58,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     recycle_after: Annotated[
         int, Meta(ge=0, le=1_000_000, description="References after which a worker is replaced; 0 for never.")
     ] = 300
+    spare_worker: Annotated[
+        bool, Meta(description="Keep one more browser ready, so that a worker that dies is replaced within a second.")
+    ] = True
     memory_limit: Annotated[
         int,
         Meta(

@@ -1,12 +1,15 @@
 """The worker's log: one file a slot, rotated, each line with worker, reference and attempt, secrets masked."""
 
 import json
+import os
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+import msgspec
 from loguru import logger
 
 from worker.masking import Mask
+from worker.protocol import Adopt
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -17,14 +20,14 @@ class Journal:
     """What the lines are about at the moment, and how they are written."""
 
     def __init__(self, settings: WorkerSettings, mask: Mask) -> None:
-        self._slot = settings.slot
-        self._incarnation = settings.incarnation
+        self._settings = settings
         self._mask = mask
         self.ref = ""
         self.attempt = 0
 
-    def open(self, settings: WorkerSettings) -> None:
+    def open(self) -> None:
         """Send every line of loguru's logger to the worker's file, and nowhere else."""
+        settings = self._settings
         logger.remove()
         logger.configure(patcher=self._patch)
         logger.add(
@@ -38,6 +41,15 @@ class Journal:
             catch=True,
         )
 
+    def move(self, place: Adopt) -> None:
+        """Go on in the file of the slot in whose place a spare steps."""
+        logger.info("takes the place of worker {}", place.slot)
+        self._settings = msgspec.structs.replace(
+            self._settings, slot=place.slot, incarnation=place.incarnation, log_file=place.log_file
+        )
+        self.open()
+        logger.info("worker {} was a spare, incarnation {}, pid {}", place.slot, place.incarnation, os.getpid())
+
     def close(self) -> None:
         """Flush the file and let go of it."""
         logger.complete()
@@ -45,7 +57,8 @@ class Journal:
 
     def _patch(self, record: "Record") -> None:
         record["message"] = self._mask(record["message"])
-        record["extra"].update(worker=self._slot, incarnation=self._incarnation, ref=self.ref, attempt=self.attempt)
+        slot, incarnation = self._settings.slot, self._settings.incarnation
+        record["extra"].update(worker=slot, incarnation=incarnation, ref=self.ref, attempt=self.attempt)
         if (caught := record["exception"]) is not None:
             record["exception"] = None  # as text it can be masked
             text = _traceback(caught.value)

@@ -19,6 +19,7 @@ from worker.loading import RecipeError, load_site, recipe_file
 from worker.lookout import look_out
 from worker.masking import Mask
 from worker.protocol import (
+    Adopt,
     Assign,
     BrowserStarted,
     ExportInventory,
@@ -72,7 +73,7 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
         wire.send(await browser.start())
         _watch_driver(kin)
         wire.send(Ready())
-        return await _serve(inbox, worker, browser, wire)
+        return await _serve(inbox, worker, browser, wire, journal)
     except asyncio.CancelledError:
         logger.info("asked to end by a signal")
         return Exit.CLEAN
@@ -92,9 +93,13 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
         wire.close()
 
 
-async def _serve(inbox: "asyncio.Queue[Inbound | BrowserGone]", worker: Worker, browser: Browser, wire: Wire) -> Exit:
+async def _serve(
+    inbox: "asyncio.Queue[Inbound | BrowserGone]", worker: Worker, browser: Browser, wire: Wire, journal: Journal
+) -> Exit:
     while True:
         match await inbox.get():
+            case Adopt() as place:
+                journal.move(place)
             case Assign() as assign:
                 await worker.assign(assign)
             case LogIn() as errand:

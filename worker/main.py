@@ -2,22 +2,16 @@
 
 import contextlib
 import faulthandler
-import importlib
 import os
 import resource
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import msgspec
-
 from worker.exits import Exit
 from worker.heartbeat import Kin, die_with_supervisor, end_at_once, watch_supervisor
 from worker.protocol import VERSION, Hello, encode
 from worker.settings import WorkerSettings
-
-_SETTINGS_LIMIT = 65_536
-"""Bytes of the settings that a spare is given."""
 
 _UNWANTED = ("PWDEBUG", "SELENIUM_REMOTE_URL", "DEBUG", "NODE_OPTIONS")
 """Variables that make Playwright headed, remote or talkative."""
@@ -39,24 +33,9 @@ def run(connection: Connection, settings: WorkerSettings) -> None:
     _work(connection, settings, kin)
 
 
-def wait(connection: Connection, supervisor_pid: int) -> None:
-    """Be a spare: load all that is heavy, then become the worker that the settings on the pipe describe.
-
-    The pipe carries them as one message of `multiprocessing.connection.Connection.send_bytes`, a msgpack map.
-    """
-    isolate(supervisor_pid)
-    importlib.import_module("worker.loop")
-    try:
-        described = connection.recv_bytes(_SETTINGS_LIMIT)
-    except EOFError:  # the supervisor has no more use for it, or is gone
-        os._exit(Exit.CLEAN)
-    run(connection, msgspec.msgpack.decode(described, type=WorkerSettings))
-
-
 def isolate(supervisor_pid: int) -> None:
     """Lead a session of its own, die with the supervisor, leave Ctrl-C to it and no core behind."""
-    if os.getsid(0) != os.getpid():  # a spare leads its session already
-        os.setsid()
+    os.setsid()
     die_with_supervisor(supervisor_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -97,7 +76,7 @@ def _work(connection: Connection, settings: WorkerSettings, kin: Kin) -> None:
     tempfile.tempdir = settings.temp_dir
     mask = Mask()
     journal = Journal(settings, mask)
-    journal.open(settings)
+    journal.open()
     logger.info("worker {} starts, incarnation {}, pid {}", settings.slot, settings.incarnation, os.getpid())
 
     async def work_to_the_end() -> None:

@@ -65,6 +65,14 @@ class ToWorker(msgspec.Struct, frozen=True, tag_field="t"):
     """Base of what the supervisor says to a worker."""
 
 
+class Adopt(ToWorker, frozen=True, tag=True):
+    """Be the worker of a slot from now on; until then a worker was a spare, that belongs to none. Not answered."""
+
+    slot: Count
+    incarnation: Count
+    log_file: Text
+
+
 class LogIn(ToWorker, frozen=True, tag=True):
     """Log in afresh. Answered by `LoggedIn` or `ErrandFailed`, with the same errand."""
 
@@ -231,7 +239,7 @@ class Failed(FromWorker, frozen=True, tag=True):
     steps: tuple[Step, ...] = ()
 
 
-Inbound = LogIn | ExportInventory | UseSession | Assign | Refresh | ShutDown
+Inbound = Adopt | LogIn | ExportInventory | UseSession | Assign | Refresh | ShutDown
 Outbound = (
     Hello
     | BrowserStarted

@@ -17,8 +17,6 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
-import msgspec
-
 from supervisor.shell import linux
 from worker.protocol import FRAME_LIMIT
 from worker.settings import WorkerSettings
@@ -52,6 +50,7 @@ class WorkerProcess:
         if started is None:
             raise ValueError(f"process {process.pid} has been reaped already")
         self.slot = slot
+        """Of the fleet; these two change when a spare steps into a slot."""
         self.incarnation = incarnation
         self.pid = process.pid
         self.start_time = started
@@ -160,8 +159,6 @@ class Processes:
 
     def __init__(self, target: Target | None = None) -> None:
         self._target = target or _run_worker
-        self._may_spare = target is None
-        self._spare: tuple[SpawnProcess, Connection] | None = None
         self._context = multiprocessing.get_context("spawn")
         self._live: list[WorkerProcess] = []
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
@@ -182,49 +179,20 @@ class Processes:
                 f"the settings of worker {slot} take {size} bytes, at most {_SETTINGS_LIMIT} are allowed:"
                 " shorten the environment that is handed to the children"
             )
-        child = self._from_spare(slot, incarnation, settings)
-        if child is None:
-            try:
-                process, ours = self._start(self._target, settings, f"worker-{slot}")
-            except OSError as error:
-                raise _refused(slot, error) from error
-            try:
-                child = WorkerProcess(slot, incarnation, process, ours)
-            except OSError as error:
-                ours.close()
-                _abort(process)
-                raise _refused(slot, error) from error
+        try:
+            process, ours = self._start(settings, f"worker-{slot}")
+        except OSError as error:
+            raise _refused(slot, error) from error
+        try:
+            child = WorkerProcess(slot, incarnation, process, ours)
+        except OSError as error:
+            ours.close()
+            _abort(process)
+            raise _refused(slot, error) from error
         self._live.append(child)
         return child
 
-    def prepare(self) -> None:
-        """Have a spare: a child that has loaded everything, so that the next worker need not wait for that.
-
-        To be called now and then, in the main thread; it does nothing while there is one.
-
-        Raises:
-            SpawnError: the machine does not allow it.
-        """
-        if self._may_spare and self._spare is None:
-            try:
-                self._spare = self._start(_wait_as_spare, os.getpid(), "spare")
-            except OSError as error:
-                raise _refused(0, error) from error
-
-    def _from_spare(self, slot: int, incarnation: int, settings: WorkerSettings) -> WorkerProcess | None:
-        """Make the spare this worker; None when there is none, or it has ended."""
-        if self._spare is None:
-            return None
-        (process, connection), self._spare = self._spare, None
-        try:
-            connection.send_bytes(msgspec.msgpack.encode(settings))  # an empty pipe takes it without waiting
-            return WorkerProcess(slot, incarnation, process, connection)
-        except (OSError, ValueError):  # it was killed meanwhile: an ordinary child takes its place
-            connection.close()
-            _abort(process)
-            return None
-
-    def _start(self, target: Callable[..., None], argument: object, name: str) -> tuple[SpawnProcess, Connection]:
+    def _start(self, settings: WorkerSettings, name: str) -> tuple[SpawnProcess, Connection]:
         """Start a process on one end of a new pipe; return it and our end.
 
         Raises:
@@ -232,7 +200,7 @@ class Processes:
         """
         ours, theirs = multiprocessing.Pipe(duplex=True)
         # A daemon, so that the interpreter's end terminates a child that was left, instead of waiting for it.
-        process = self._context.Process(target=target, args=(theirs, argument), name=name, daemon=True)
+        process = self._context.Process(target=self._target, args=(theirs, settings), name=name, daemon=True)
         try:
             process.start()
         except OSError:
@@ -247,8 +215,7 @@ class Processes:
     def pids(self) -> frozenset[int]:
         """Return the pids of the children that were not yet closed: nobody else may reap these."""
         self._live = [child for child in self._live if child.sentinel >= 0]
-        spare = {self._spare[0].pid or 0} if self._spare else set()
-        return frozenset({child.pid for child in self._live} | spare)
+        return frozenset(child.pid for child in self._live)
 
     def abandon(self) -> None:
         """Kill every child that was not yet closed: the last resort, before the interpreter ends and waits for them.
@@ -258,20 +225,11 @@ class Processes:
         for child in self._live:
             if child.sentinel >= 0:
                 linux.send_signal(child.pid, child.start_time, signal.SIGKILL)
-        if self._spare is not None:
-            (process, connection), self._spare = self._spare, None
-            connection.close()
-            _abort(process)
 
 
 def _run_worker(connection: Connection, settings: WorkerSettings) -> None:
     """Run the worker, in the child: the supervisor itself never imports it."""
     importlib.import_module("worker.main").run(connection, settings)
-
-
-def _wait_as_spare(connection: Connection, supervisor_pid: int) -> None:
-    """Be a spare, in the child."""
-    importlib.import_module("worker.main").wait(connection, supervisor_pid)
 
 
 def _abort(process: SpawnProcess) -> None:

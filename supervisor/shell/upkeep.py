@@ -33,6 +33,16 @@ _ENOUGH = 1.25
 """A pause for want of disk ends when this many times the reserve is free, so that it does not flap."""
 
 
+_MANY = 4
+"""References that are left for each worker, when another start of a browser is still worth its while."""
+
+
+def _is_worth_a_spare(seen: Snapshot) -> bool:
+    totals = seen.totals
+    well = all(worker.state in _WELL for worker in seen.workers)
+    return well and totals.pending > _MANY * len(seen.workers)
+
+
 class Upkeep:
     """Called by the loop with the time; decides what is due."""
 
@@ -46,6 +56,7 @@ class Upkeep:
         service: Service,
         disk_reserve: int,
         quiet_hours: QuietHours,
+        spare: bool,
     ) -> None:
         self._directory = directory
         self._workers = workers
@@ -53,6 +64,7 @@ class Upkeep:
         self._journal = journal
         self._service = service
         self._disk_reserve = disk_reserve
+        self._spare = spare
         self._reaper = Reaper(workers.direct)
         self._thread = ThreadPoolExecutor(1, "upkeep")
         self._under_way: dict[str, Future[None]] = {}
@@ -73,7 +85,9 @@ class Upkeep:
             seen = snapshot()
             self.write_status(seen)
             self._service.tell(seen)
-            if seen.run.state == "running" and all(worker.state in _WELL for worker in seen.workers):
+            if seen.run.state != "running":
+                self._workers.release()
+            elif self._spare and _is_worth_a_spare(seen):
                 self._workers.prepare()
             if said := self._workers.guardian.keep():
                 self._journal.note(said, "WARNING")

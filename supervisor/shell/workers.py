@@ -2,10 +2,14 @@
 
 import os
 import selectors
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event as Flag
+
+import msgspec
 
 from supervisor.core.commands import Kill
 from supervisor.core.events import Event, SpawnFailed, TreeGone, WorkerExited, WorkerGarbled, WorkerSpoke
@@ -16,15 +20,35 @@ from supervisor.shell.journal import Journal
 from supervisor.shell.processes import BacklogError, Processes, SpawnError, WorkerProcess
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.shell.trees import Tree
-from worker.protocol import BrowserStarted, Decoder, Inbound, ProtocolError, encode, from_worker
+from worker.protocol import (
+    Adopt,
+    BrowserStarted,
+    Decoder,
+    Heartbeat,
+    Inbound,
+    Outbound,
+    ProtocolError,
+    encode,
+    from_worker,
+)
 from worker.settings import WorkerSettings
 
 _KILL_SECONDS = 5.0
 """How long one round of killing lasts, before it is logged that some process is still alive."""
 
 
+_SPARE = 0
+"""The slot number of a worker that has none yet."""
+
+_SPARE_SECONDS = 60.0
+"""After a spare that came to nothing, before the next one."""
+
+_UNHEARD = 20
+"""Messages of a spare that are kept; a sound one says three."""
+
+
 class Member:
-    """One incarnation, from its start until its tree is verified dead."""
+    """One incarnation, from its start until its tree is verified dead. With slot 0 it is a spare."""
 
     def __init__(self, process: WorkerProcess, tree: Tree, settings: WorkerSettings) -> None:
         self.process = process
@@ -33,6 +57,13 @@ class Member:
         self.decoder: Decoder | None = from_worker()
         """None once the child sent what is no message: nothing more of it is read as one."""
         self.exited = False
+        self.unheard: list[Outbound] = []
+        """What a spare has said; whoever gets it will want to hear it."""
+
+    @property
+    def is_spare(self) -> bool:
+        """It belongs to no slot yet."""
+        return self.process.slot == _SPARE
 
 
 class LocalWorkers:
@@ -56,31 +87,68 @@ class LocalWorkers:
         self.processes = processes
         self.guardian = Guardian(directory.private / "guardian.log")
         self.members: dict[tuple[int, int], Member] = {}
+        self._spare: Member | None = None
+        self._spares = 0
+        self._spare_not_before = 0.0
+        self._spare_end: Future[None] | None = None
         self._threads = ThreadPoolExecutor(64, "kill")
         self._closing = Flag()
 
     # --------------------------------------------------------------------------------------------------- the port
     def spawn(self, slot: int, incarnation: int) -> None:
-        """Start a child."""
-        settings = self._settings_for(slot, incarnation)
+        """Start a child, or let the spare be it."""
+        if self._spare is not None:
+            self._adopt(self._spare, slot, incarnation)
+            return
         try:
-            Path(settings.temp_dir).mkdir(parents=True)
-            process = self.processes.spawn(slot, incarnation, settings)
+            self._start(slot, incarnation)
         except (SpawnError, OSError) as error:
             self._inbox.put(SpawnFailed(slot, incarnation, str(error)))
-            return
+
+    def _start(self, slot: int, incarnation: int) -> Member:
+        settings = self._settings_for(slot, incarnation)
+        Path(settings.temp_dir).mkdir(parents=True)
+        process = self.processes.spawn(slot, incarnation, settings)
         tree = Tree(settings.marker, process.pid, process.start_time, settings.temp_dir)
         member = self.members[slot, incarnation] = Member(process, tree, settings)
         self._changed(member)
         self._selector.register(process.fileno(), selectors.EVENT_READ, (self.on_pipe, member))
         self._selector.register(process.sentinel, selectors.EVENT_READ, (self.on_end, member))
+        return member
 
+    # ------------------------------------------------------------------------------------------------- the spare
     def prepare(self) -> None:
-        """Have a spare child at hand when every worker is well, so that the next to die is replaced sooner."""
-        try:
-            self.processes.prepare()
-        except SpawnError as error:
-            self._journal.note(str(error), "WARNING")
+        """Have a spare: one more worker with its browser open, for the slot whose worker dies next."""
+        if self._spare is None and time.monotonic() >= self._spare_not_before:
+            self._spares += 1
+            try:
+                self._spare = self._start(_SPARE, self._spares)
+            except (SpawnError, OSError) as error:
+                self._journal.note(str(error), "WARNING")
+                self._spare_not_before = time.monotonic() + _SPARE_SECONDS
+
+    def release(self) -> None:
+        """Let go of the spare, as long as there is one."""
+        if self._spare is not None:
+            self._end_spare(self._spare)
+
+    def _adopt(self, spare: Member, slot: int, incarnation: int) -> None:
+        self._spare = None
+        del self.members[_SPARE, spare.process.incarnation]
+        self.members[slot, incarnation] = spare
+        spare.process.slot, spare.process.incarnation = slot, incarnation
+        log_file = self._settings_for(slot, incarnation).log_file
+        spare.settings = msgspec.structs.replace(spare.settings, log_file=log_file)
+        self.send(slot, incarnation, Adopt(slot, incarnation, log_file))
+        for message in spare.unheard:
+            self._inbox.put(WorkerSpoke(slot, incarnation, message))
+        spare.unheard = []
+
+    def _end_spare(self, spare: Member) -> None:
+        self._spare = None
+        self._spare_not_before = time.monotonic() + _SPARE_SECONDS
+        command = Kill(_SPARE, spare.process.incarnation, "it was a spare", evidence=False)
+        self._spare_end = self._threads.submit(self._end, spare, command)
 
     def send(self, slot: int, incarnation: int, message: Inbound) -> None:
         """Say something to a child; one that is gone is no error."""
@@ -133,7 +201,11 @@ class LocalWorkers:
             self._unregister(member.process.fileno())
         self._unregister(member.process.sentinel)
         member.process.close()
-        yield WorkerExited(member.process.slot, member.process.incarnation, code)
+        if not member.is_spare:
+            yield WorkerExited(member.process.slot, member.process.incarnation, code)
+        elif self._spare is member:
+            self._journal.note(f"the spare worker ended by itself, with code {code}", "WARNING")
+            self._end_spare(member)
 
     def _decode(self, member: Member, data: bytes) -> Iterator[Event]:
         if member.decoder is None:
@@ -143,10 +215,23 @@ class LocalWorkers:
             for message in member.decoder.feed(data):
                 if isinstance(message, BrowserStarted) and member.tree.add_session(message.pid):
                     self._changed(member)
-                yield WorkerSpoke(slot, incarnation, message)
+                if not member.is_spare:
+                    yield WorkerSpoke(slot, incarnation, message)
+                elif not isinstance(message, Heartbeat):
+                    self._keep(member, message)
         except ProtocolError as error:
             member.decoder = None
-            yield WorkerGarbled(slot, incarnation, str(error))
+            if not member.is_spare:
+                yield WorkerGarbled(slot, incarnation, str(error))
+            elif self._spare is member:
+                self._journal.note(f"the spare worker sent what is no message: {error}", "WARNING")
+                self._end_spare(member)
+
+    def _keep(self, spare: Member, message: Outbound) -> None:
+        spare.unheard.append(message)
+        if len(spare.unheard) > _UNHEARD and self._spare is spare:
+            self._journal.note("the spare worker talks without being asked", "WARNING")
+            self._end_spare(spare)
 
     def _watch_pipe(self, member: Member) -> None:
         if member.exited:
@@ -206,6 +291,11 @@ class LocalWorkers:
 
     def close(self) -> None:
         """End what is left: nothing, after an orderly run; otherwise the guardian kills it."""
+        self.release()
+        if self._spare_end is not None:
+            wait([self._spare_end], _KILL_SECONDS)
+            if self._spare_end.done():
+                deque(self.gone(_SPARE, self._spares), maxlen=0)
         self._closing.set()
         self.guardian.close()
         self.processes.abandon()

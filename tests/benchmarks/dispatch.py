@@ -136,6 +136,7 @@ def nightfleet(references: int, count: int, folder: Path) -> tuple[float, float]
                     service=Service(None, journal.note),
                     disk_reserve=0,
                     quiet_hours=QuietHours(""),
+                    spare=False,
                 )
             )
         )

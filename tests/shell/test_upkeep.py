@@ -36,6 +36,7 @@ def _upkeep(inbox: Inbox, quiet: str) -> Upkeep:
         journal=nothing,
         service=nothing,
         disk_reserve=0,
+        spare=False,
         quiet_hours=QuietHours(quiet),
     )
 

@@ -54,7 +54,7 @@ def main() -> NoReturn:
     redirect_output(Path(settings.temp_dir) / "output.txt")
     mask = Mask()
     journal = Journal(settings, mask)
-    journal.open(settings)
+    journal.open()
     asyncio.run(_check(order, tell, kin, journal, mask))
     journal.close()
     end_at_once(kin, Exit.CLEAN)
