@@ -22,9 +22,9 @@
     failures.py    foreign exceptions become failure kinds, in this one module
     masking.py     keeps secrets out of log, messages and evidence; vault.py has the secrets
     journal.py     the log file; deadlines.py the one way to await a browser
-    site.py        the interface that a recipe implements; loading.py finds and checks one
+    site.py        the interface that a recipe implements; loading.py finds and checks one, python_files.py imports it
     checking/      the process behind `run.py check`: each step of a recipe once, told while it happens
-    sites/         recipes that come with the program; demo/ is a recipe and its website
+    sites/         declarative/ is the recipe in TOML: schema, reader and interpreter; demo/ a recipe and its website
 
 A worker writes only into the staging folder of its attempt and into its temporary folder. It never imports
 the supervisor, never publishes, and trusts no time-out but its own: every await has a deadline here.

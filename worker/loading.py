@@ -1,4 +1,4 @@
-"""Finds the recipe that a SITE names and makes it: ``demo``, or ``path/to/file.py:ClassName``.
+"""Finds the recipe that a SITE names and makes it: ``demo``, ``path/to/site.toml``, or ``path/to/file.py:ClassName``.
 
 ``python -m worker.loading SITE`` tries that in a process of its own and prints one JSON object:
 ``{"ok": true, "error": "", "name": …, "start_url": …, "login_url": …, "secrets": […]}``, or ``"ok": false`` and the
@@ -7,23 +7,20 @@ sentence that says what is wrong. A recipe is somebody's program: what it prints
 
 import contextlib
 import importlib
-import importlib.util
 import inspect
 import json
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 
 from worker.formats import ANY, FORMATS
-from worker.site import Site
+from worker.python_files import execute, where
+from worker.site import RecipeError, Site
+from worker.sites.declarative.reading import read
+from worker.sites.declarative.site import Declarative
 
 BUILT_IN = {"demo": ("worker.sites.demo.recipe", "Demo")}
 """Names of the recipes that come with the program."""
-
-
-class RecipeError(Exception):
-    """The recipe cannot be used; the sentence says what was found and what is needed."""
 
 
 def load_site(spec: str) -> Site:
@@ -35,43 +32,25 @@ def load_site(spec: str) -> Site:
     if spec in BUILT_IN:
         module_name, class_name = BUILT_IN[spec]
         return _make(importlib.import_module(module_name), class_name, spec)
+    if spec.endswith(".toml"):
+        return Declarative(read(Path(spec).absolute()))
     path, colon, class_name = spec.rpartition(":")
     if not colon or not path.endswith(".py"):
         known = ", ".join(sorted(BUILT_IN))
-        raise RecipeError(f"the site {spec!r} is neither a built-in one ({known}) nor path/to/file.py:ClassName")
-    return _make(_execute(Path(path).absolute()), class_name, spec)
+        raise RecipeError(
+            f"the site {spec!r} is neither a built-in one ({known}) nor path/to/site.toml nor path/to/file.py:ClassName"
+        )
+    return _make(execute(Path(path).absolute()), class_name, spec)
 
 
 def recipe_file(site: Site) -> str:
-    """Return the path of the source in which the recipe is written, empty when it has none."""
+    """Return the path of the Python source in which the recipe is written, empty when it has none."""
+    if isinstance(site, Declarative):
+        return site.python_file
     try:
         return inspect.getfile(type(site))
     except (TypeError, OSError):
         return ""
-
-
-def _execute(path: Path) -> ModuleType:
-    if not path.is_file():
-        found = "is a directory" if path.is_dir() else "does not exist"
-        raise RecipeError(f"the recipe {path} {found}; a Python file is needed")
-    try:
-        path.read_bytes()
-    except OSError as error:
-        raise RecipeError(f"the recipe {path} cannot be read: {error.strerror}") from error
-    name = f"nightfleet_recipe_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise RecipeError(f"the recipe {path} cannot be imported as Python")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))  # a recipe may have helpers beside it
-    try:
-        spec.loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise RecipeError(f"the recipe {path} raised {_where(error, str(path))} while it was imported") from error
-    return module
 
 
 def _make(module: ModuleType, class_name: str, spec: str) -> Site:
@@ -90,9 +69,7 @@ def _make(module: ModuleType, class_name: str, spec: str) -> Site:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise RecipeError(
-            f"the recipe {source} raised {_where(error, source)} while {class_name}() was made"
-        ) from error
+        raise RecipeError(f"the recipe {source} raised {where(error, source)} while {class_name}() was made") from error
     _check_attributes(site, class_name, source)
     return site
 
@@ -128,15 +105,6 @@ def _check_attributes(site: Site, class_name: str, source: str) -> None:
             f"{class_name}.document_formats in the recipe {source} is {formats!r}; a tuple of"
             f" {', '.join(known)} is needed"
         )
-
-
-def _where(error: BaseException, source: str) -> str:
-    said = str(error).strip().partition("\n")[0]
-    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    if isinstance(error, SyntaxError):
-        return text
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
-    return f"{text} ({Path(source).name}:{lines[-1]})" if lines else text
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from worker.deadlines import Overdue
 from worker.exits import Exit
 from worker.heartbeat import Kin, end_at_once, pulse
 from worker.journal import Journal
-from worker.loading import RecipeError, load_site, recipe_file
+from worker.loading import load_site, recipe_file
 from worker.lookout import look_out
 from worker.masking import Mask
 from worker.protocol import (
@@ -34,6 +34,7 @@ from worker.protocol import (
 from worker.recovery import Unrecoverable
 from worker.session import Session
 from worker.settings import WorkerSettings
+from worker.site import RecipeError
 from worker.vault import Vault
 from worker.visit import Kit
 from worker.wire import Wire

@@ -55,6 +55,10 @@ class Inventory(msgspec.Struct, frozen=True):
     encoding: str = "utf-8-sig"
 
 
+class RecipeError(Exception):
+    """The recipe cannot be used; the sentence says what was found and what is needed."""
+
+
 class SiteFailure(Exception):  # noqa: N818 - it is a failure of the site that we report, not an error of ours
     """What a recipe, or the program on its behalf, found wrong. `kind` decides what happens next."""
 
@@ -101,6 +105,8 @@ class Site(ABC):
     """Names of the environment variables that `Visit.secret` will be asked for; checked before anything starts."""
     images: bool = True
     """Pages need their images; without them they open in half of the time."""
+    allowed_hosts: tuple[str, ...] = ()
+    """The only hosts that may be asked for anything, ``*.lot.example`` for all below one; empty for any host."""
     fewest_documents: int = 1
     """An attempt that brings fewer fails with `documents_missing`."""
     most_documents: int = 1000

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ from worker.downloads import DownloadRace, Trigger, finish, forget
 from worker.failures import refusal
 from worker.masking import Mask
 from worker.names import proposed_name
+from worker.observer import Navigation
 from worker.protocol import Document, Kind, Step
 from worker.site import Site, SiteFailure
 from worker.vault import Vault
@@ -47,6 +48,9 @@ _MOVED_ON = ("interrupted by another navigation", "net::ERR_ABORTED")
 """What `goto` says when the page before it was still on its way somewhere; once more then works."""
 
 WaitUntil = Literal["commit", "domcontentloaded", "load", "networkidle"]
+
+Name = str | Callable[[str], str]
+"""The name of a document, or what makes one out of the name that the site proposes."""
 
 
 class Kit(msgspec.Struct, frozen=True):
@@ -118,8 +122,7 @@ class Visit:
         response = await self._goto(url, wait_until)
         if response is not None:
             self._refuse(response.status, response.headers, response.url)
-        if not self._logging_in:
-            await self._check_session()
+        await self.prove_session()
         return response
 
     async def count(self, css: str) -> int:
@@ -142,7 +145,7 @@ class Visit:
         """
         return await questions.read(self.page, css, attributes, inside)
 
-    async def fetch(self, url: str, name: str | None = None, formats: Iterable[str] = ()) -> Document:
+    async def fetch(self, url: str, name: Name | None = None, formats: Iterable[str] = ()) -> Document:
         """Bring the document at `url`, relative to the present page, in the browser's session; several may run at once.
 
         Without `name` the site's own is taken. It has to be whole, and of one of the `formats` that `worker.formats`
@@ -154,10 +157,10 @@ class Visit:
         order = self._next_order()
         url = self._absolute(url)
         arrival, answer = await self._fetch(url)
-        proposed = name or proposed_name(answer.headers.get("content-disposition", ""), answer.url)
-        return await self._keep(order, arrival, answer, proposed, tuple(formats))
+        proposed = proposed_name(answer.headers.get("content-disposition", ""), answer.url)
+        return await self._keep(order, arrival, answer, _named(name, proposed), tuple(formats))
 
-    async def download(self, trigger: Trigger, name: str | None = None, formats: Iterable[str] = ()) -> Document:
+    async def download(self, trigger: Trigger, name: Name | None = None, formats: Iterable[str] = ()) -> Document:
         """Bring the document whose download `trigger` starts, such as ``lambda: visit.page.click("#get")``.
 
         Name and formats as for `fetch`.
@@ -169,7 +172,7 @@ class Visit:
         async with self._one_download:
             try:
                 suggested, arrival, answer = await self._download(trigger)
-                return await self._keep(order, arrival, answer, name or suggested, tuple(formats))
+                return await self._keep(order, arrival, answer, _named(name, suggested), tuple(formats))
             finally:
                 await self._kit.browser.close_popups()
 
@@ -211,6 +214,32 @@ class Visit:
             if count >= wanted:
                 await self._settle(found, count)
         return await found.all()
+
+    async def keep(self, filename: str, content: bytes) -> Path:
+        """Write a file of the recipe's own making, such as an inventory read from pages; return its path."""
+        self._check_over()
+        self._staging.create()
+        target = self._staging.reserve(filename)
+        await asyncio.to_thread(target.write_bytes, content)
+        return target
+
+    async def prove_session(self) -> None:
+        """Make sure that the present page is one for who is logged in, as `goto` does; during a login there is none.
+
+        Raises:
+            SiteFailure: `SESSION_EXPIRED`.
+        """
+        if not self._logging_in:
+            await self._check_session()
+
+    @property
+    def answer(self) -> Navigation | None:
+        """The last answer to a navigation since the visit began or `forget_answer` was called."""
+        return self._kit.browser.observer.last_navigation
+
+    def forget_answer(self) -> None:
+        """Have `answer` tell of what comes from now on only."""
+        self._kit.browser.observer.last_navigation = None
 
     # -------------------------------------------------------------------------------------- for the program
     @property
@@ -360,6 +389,12 @@ class Visit:
         self._documents[order] = document
         logger.debug("document {}, {} bytes", document.name, document.bytes)
         return document
+
+
+def _named(name: Name | None, proposed: str) -> str:
+    if callable(name):
+        return name(proposed)
+    return name or proposed
 
 
 def is_same_page(url: str, login_url: str) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.loading import RecipeError, load_site
+from worker.loading import load_site
+from worker.site import RecipeError
 
 GOOD = """
 from worker.site import Inventory, Site

@@ -1,0 +1,172 @@
+"""The documents of a vehicle: links that are fetched, buttons that are clicked."""
+
+import asyncio
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+import msgspec
+
+from worker.protocol import Kind
+from worker.site import SiteFailure
+from worker.sites.declarative.pages import Hand, settled
+from worker.sites.declarative.patterns import filled
+from worker.sites.declarative.schema import Documents
+
+_AT_ONCE = 6
+"""Documents that are fetched side by side, as many as a browser asks one host for; one by one under a delay."""
+
+_READ = """(all, attribute) => all.map(element => ({
+  url: attribute ? element.getAttribute(attribute) ?? "" : element.href || element.src || element.data || "",
+  text: element.textContent.trim() || element.getAttribute("aria-label") || element.title || "",
+  tag: element.tagName.toLowerCase(),
+}))"""
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What a link on the page is."""
+
+    url: str
+    text: str
+    tag: str
+
+
+async def fetch_all(hand: Hand, wanted: Documents) -> None:
+    """Bring every document of the present page.
+
+    Raises:
+        SiteFailure: there are too few or too many, or one of them cannot be had.
+    """
+    hand.visit.step("find the documents")
+    await _appear(hand, wanted)
+    links = await _links(hand, wanted)
+    buttons = await hand.count(wanted.buttons)
+    _check_number(hand, wanted, len(links) + buttons)
+    if links:
+        hand.visit.step("fetch the documents")
+        await _fetch(hand, wanted, links)
+    for number in range(buttons):
+        await _click(hand, wanted, number, len(links) + number + 1, buttons)
+
+
+async def _appear(hand: Hand, wanted: Documents) -> None:
+    """Wait until as many documents are on the page as the recipe or the page itself says."""
+    within = hand.patience if wanted.within is None else wanted.within
+
+    async def there() -> bool:
+        if wanted.ready is not None and not await hand.count(wanted.ready):
+            return False
+        found = await hand.count(wanted.links) + await hand.count(wanted.buttons)
+        if wanted.count is None:
+            return found >= wanted.fewest
+        number = "".join(filter(str.isdigit, (await hand.text(wanted.count))))
+        return number != "" and found >= int(number)
+
+    if await hand.until(there, within):
+        return
+    for key, pattern in (("ready", wanted.ready), ("count", wanted.count)):
+        if pattern is not None and not await hand.count(pattern):
+            raise await hand.unmatched(("documents", key), pattern, 0, within, Kind.STEP_TIMEOUT)
+    await hand.visit.prove_session()
+    found = await hand.count(wanted.links) + await hand.count(wanted.buttons)
+    if wanted.count is not None:
+        message = f"the page counts {await hand.text(wanted.count)!r} documents and offers {found}"
+        raise SiteFailure(Kind.DOCUMENTS_MISSING, message, url=hand.visit.page.url)
+
+
+async def _links(hand: Hand, wanted: Documents) -> list[Link]:
+    """Return the links, each address once."""
+    if wanted.links is None:
+        return []
+    locator = hand.locator(wanted.links)
+    read: list[object] = await settled(lambda: locator.evaluate_all(_READ, wanted.link_attribute), [])
+    links: dict[str, Link] = {}
+    for link in msgspec.convert(read, list[Link]):
+        if not link.url or urlsplit(link.url).scheme not in {"", "http", "https"} or _is_fragment(hand, link.url):
+            place = hand.source.place(("documents", "links"))
+            what = f"whose address is {link.url[:80]!r}" if link.url else "without an address"
+            message = (
+                f"{place}: {hand.selector(wanted.links)!r} matched a <{link.tag}> {what} ({link.text[:60]!r}); what "
+                "has to be clicked belongs to documents.buttons"
+            )
+            raise SiteFailure(Kind.RECIPE_ERROR, message, url=hand.visit.page.url)
+        links.setdefault(link.url, link)
+    return list(links.values())
+
+
+def _is_fragment(hand: Hand, url: str) -> bool:
+    """Say whether an address only leads to another place on the same page, as links do that wait for a click."""
+    address, hash_sign, _ = url.partition("#")
+    return bool(hash_sign) and address in {"", hand.visit.page.url.partition("#")[0]}
+
+
+def _check_number(hand: Hand, wanted: Documents, found: int) -> None:
+    url = hand.visit.page.url
+    if found < wanted.fewest:
+        patterns = " and ".join(repr(hand.selector(one)) for one in (wanted.links, wanted.buttons) if one)
+        place = hand.source.place(("documents", "fewest"))
+        message = f"{place}: {patterns} matched {found} documents, at least {wanted.fewest} are expected"
+        raise SiteFailure(Kind.DOCUMENTS_MISSING, message, url=url)
+    if wanted.most is not None and found > wanted.most:
+        place = hand.source.place(("documents", "most"))
+        message = f"{place}: the page offers {found} documents, at most {wanted.most} are expected"
+        raise SiteFailure(Kind.RECIPE_ERROR, message, url=url)
+
+
+async def _fetch(hand: Hand, wanted: Documents, links: list[Link]) -> None:
+    gate = asyncio.Semaphore(1 if hand.source.recipe.delay else _AT_ONCE)
+
+    async def fetch(number: int, link: Link) -> None:
+        async with gate:
+            await hand.pace()
+            await hand.visit.fetch(link.url, _Namer(hand, wanted, number, link.text))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number, link in enumerate(links, 1):
+                group.create_task(fetch(number, link))
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def _click(hand: Hand, wanted: Documents, index: int, number: int, expected: int) -> None:
+    pattern = wanted.buttons or ""
+    present = await hand.count(pattern)
+    if present != expected:
+        place = hand.source.place(("documents", "buttons"))
+        message = (
+            f"{place}: {hand.selector(pattern)!r} matched {expected} elements before a download and {present} after it"
+        )
+        raise SiteFailure(Kind.RECIPE_ERROR, message, url=hand.visit.page.url)
+    button = hand.locator(pattern).nth(index)
+    text = " ".join((await button.text_content() or "").split())
+    hand.visit.step(f"download {number}: {text[:60]}" if text else f"download {number}")
+    await hand.pace()
+    namer = _Namer(hand, wanted, number, text)
+    click = lambda: button.click(timeout=hand.patience * 1000)  # noqa: E731 - a trigger, used twice below
+    await hand.on(("documents", "buttons"), pattern, lambda: hand.visit.download(click, namer))
+
+
+class _Namer:
+    """Makes the name of one document out of the name that the site proposes for it."""
+
+    def __init__(self, hand: Hand, wanted: Documents, number: int, text: str) -> None:
+        self._wanted = wanted
+        self._values = {"ref": hand.ref, "number": str(number), "text": " ".join(text.split())[:100] or "document"}
+
+    def __call__(self, proposed: str) -> str:
+        path = PurePosixPath(proposed)
+        extension = path.suffix.removeprefix(".").lower()
+        stem = path.stem
+        if extension not in self._wanted.types and len(self._wanted.types) == 1:
+            # An odd extension says nothing: what the recipe expects decides, and the file is verified as that.
+            stem, extension = (path.name if len(extension) > 5 else stem), self._wanted.types[0]  # noqa: PLR2004
+        if extension not in self._wanted.types:
+            kinds = ", ".join(self._wanted.types)
+            raise SiteFailure(Kind.DOCUMENT_INVALID, f"{proposed} is not of a type that is expected ({kinds})")
+        name = f"{stem}.{extension}"
+        if self._wanted.name is not None:
+            values = {**self._values, "filename": name, "stem": stem, "extension": extension}
+            name = filled(self._wanted.name, values)
+            if not name.lower().endswith(f".{extension}"):
+                name += f".{extension}"
+        return name
