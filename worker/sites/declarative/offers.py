@@ -1,6 +1,7 @@
 """The documents of a vehicle: links that are fetched, buttons that are clicked."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -109,7 +110,7 @@ def _check_number(hand: Hand, wanted: Documents, found: int) -> None:
     if wanted.most is not None and found > wanted.most:
         place = hand.source.place(("documents", "most"))
         message = f"{place}: the page offers {found} documents, at most {wanted.most} are expected"
-        raise SiteFailure(Kind.RECIPE_ERROR, message, url=url)
+        raise SiteFailure(Kind.TOO_MANY_DOCUMENTS, message, url=url)
 
 
 async def _fetch(hand: Hand, wanted: Documents, links: list[Link]) -> None:
@@ -118,7 +119,7 @@ async def _fetch(hand: Hand, wanted: Documents, links: list[Link]) -> None:
     async def fetch(number: int, link: Link) -> None:
         async with gate:
             await hand.pace()
-            await hand.visit.fetch(link.url, _Namer(hand, wanted, number, link.text))
+            await hand.visit.fetch(link.url, _namer(hand, wanted, number, link.text))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -141,32 +142,27 @@ async def _click(hand: Hand, wanted: Documents, index: int, number: int, expecte
     text = " ".join((await button.text_content() or "").split())
     hand.visit.step(f"download {number}: {text[:60]}" if text else f"download {number}")
     await hand.pace()
-    namer = _Namer(hand, wanted, number, text)
+    namer = _namer(hand, wanted, number, text)
     click = lambda: button.click(timeout=hand.patience * 1000)  # noqa: E731 - a trigger, used twice below
     await hand.on(("documents", "buttons"), pattern, lambda: hand.visit.download(click, namer))
 
 
-class _Namer:
-    """Makes the name of one document out of the name that the site proposes for it."""
+def _namer(hand: Hand, wanted: Documents, number: int, text: str) -> Callable[[str], str] | None:
+    """Return what makes the name of a document out of the one that the site proposes; None to keep that."""
+    pattern = wanted.name
+    if pattern is None:
+        return None
 
-    def __init__(self, hand: Hand, wanted: Documents, number: int, text: str) -> None:
-        self._wanted = wanted
-        self._values = {"ref": hand.ref, "number": str(number), "text": " ".join(text.split())[:100] or "document"}
-
-    def __call__(self, proposed: str) -> str:
+    def name(proposed: str) -> str:
         path = PurePosixPath(proposed)
-        extension = path.suffix.removeprefix(".").lower()
-        stem = path.stem
-        if extension not in self._wanted.types and len(self._wanted.types) == 1:
-            # An odd extension says nothing: what the recipe expects decides, and the file is verified as that.
-            stem, extension = (path.name if len(extension) > 5 else stem), self._wanted.types[0]  # noqa: PLR2004
-        if extension not in self._wanted.types:
-            kinds = ", ".join(self._wanted.types)
-            raise SiteFailure(Kind.DOCUMENT_INVALID, f"{proposed} is not of a type that is expected ({kinds})")
-        name = f"{stem}.{extension}"
-        if self._wanted.name is not None:
-            values = {**self._values, "filename": name, "stem": stem, "extension": extension}
-            name = filled(self._wanted.name, values)
-            if not name.lower().endswith(f".{extension}"):
-                name += f".{extension}"
-        return name
+        values = {
+            "ref": hand.ref,
+            "number": str(number),
+            "text": " ".join(text.split())[:100] or path.stem,
+            "filename": path.name,
+            "stem": path.stem,
+            "extension": path.suffix.removeprefix("."),
+        }
+        return filled(pattern, values)
+
+    return name

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import urljoin, urlsplit
 
+from worker.formats import ANY, FORMATS
 from worker.sites.declarative.checking import Problem, Value, shown
 from worker.sites.declarative.patterns import NAME_FIELDS, placeholders
 from worker.sites.declarative.schema import Documents, Export, Listing, Login, Recipe, Search, Step, Vehicle
@@ -151,6 +152,7 @@ _FORMS: dict[str, Callable[[str], str | None]] = {
     "encoding": _wrong_encoding,
     "secret": _wrong_secret,
     "function": _wrong_function,
+    "format": lambda name: None if name in FORMATS or name == ANY else "is no format that is known",
     "host": lambda host: None if _HOST.fullmatch(host) else "is no host name: no address, no port, no path",
 }
 

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from worker.formats import ANY, FORMATS
+
 Text = Annotated[str, Meta(min_length=1, max_length=4_000)]
 Typed = Annotated[str, Meta(max_length=4_000)]
 Selector = Annotated[
@@ -41,6 +43,13 @@ SecretName = Annotated[
             "expected": "the name of an environment variable, such as LOT_PASSWORD, and not one that begins with "
             "NIGHTFLEET_",
         },
+    ),
+]
+Format = Annotated[
+    str,
+    Meta(
+        extra_json_schema={"enum": [*FORMATS, ANY]},
+        extra={"form": "format", "expected": f"one of {', '.join((*FORMATS, ANY))}"},
     ),
 ]
 Function = Annotated[
@@ -220,8 +229,8 @@ class Documents(Table, frozen=True, kw_only=True):
     ready: Annotated[Selector | None, Meta(description="Is there when all documents are on the page.")] = None
     count: Annotated[Selector | None, Meta(description="Shows how many there are; so many are waited for.")] = None
     types: Annotated[
-        tuple[Annotated[str, Meta(pattern="^[a-z0-9]{1,10}$", extra={"expected": "an extension, such as 'pdf'"})], ...],
-        Meta(min_length=1, description="Extensions of the files that are expected."),
+        tuple[Format, ...],
+        Meta(min_length=1, description="What the files may be, told by their content; 'any' for whatever comes."),
     ] = ("pdf",)
     name: Annotated[
         Text | None,
@@ -270,6 +279,9 @@ class Recipe(Table, frozen=True, kw_only=True):
         | None,
         Meta(description="Hosts beside that of base_url; all others are blocked.  [default: any host]"),
     ] = None
+    images: Annotated[bool, Meta(description="Pages need their images; without them they open in half the time.")] = (
+        True
+    )
     delay: Annotated[Seconds, Meta(description="Seconds between two pages or documents that a worker asks for.")] = 0.0
     patience: Annotated[Duration, Meta(description="Seconds that anything may take to appear on a page.")] = 10.0
     secrets: Annotated[tuple[SecretName, ...], Meta(description="Further secrets, which steps in Python ask for.")] = ()

@@ -33,6 +33,9 @@ class Declarative(Site):
         self.login_url = source.url(recipe.login.url) if recipe.login and recipe.login.url else ""
         self.secrets = tuple(dict.fromkeys((*_secrets(recipe), *recipe.secrets)))
         self.fewest_documents = recipe.documents.fewest if recipe.documents is not None else 0
+        if recipe.documents is not None:
+            self.document_formats = recipe.documents.types
+        self.images = recipe.images
         self.allowed_hosts = allowed_hosts(recipe)
         steps = python_steps.load(source)
         self._python = steps.functions
