@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from supervisor import forms
 from supervisor.core.policy import Policy
 from supervisor.errors import UserError
 from supervisor.quiet_hours import ALLOWED, QuietHours
@@ -134,6 +135,8 @@ def _convert(setting: Setting, given: _Given) -> Any:
             converted = _truth(given)
         elif setting.kind is str:
             converted = _text(given)
+            if converted and setting.form:
+                forms.CHECKS[setting.form](converted)
         else:
             converted = _number(setting, given)
             above_low = converted > meta.gt if meta.gt is not None else converted >= meta.ge

@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 
@@ -33,6 +34,7 @@ def run(
     deadline: float,
     silence: float | None = None,
     environ: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
 ) -> Outcome:
     """Run a command to its end, in a session of its own, and leave nothing of that session behind.
 
@@ -41,19 +43,25 @@ def run(
         deadline: seconds after which it is killed.
         silence: seconds without any output after which it is killed as well.
         environ: its environment, ours when None.
+        stdin: what it can read from its standard input.
 
     Raises:
         OSError: it cannot be started.
     """
     end = time.monotonic() + deadline
-    with subprocess.Popen(
-        list(command),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=None if environ is None else dict(environ),
-        start_new_session=True,
-    ) as process:
+    # A file, because a pipe would have us wait for a command that does not read.
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        process = subprocess.Popen(
+            list(command),
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=None if environ is None else dict(environ),
+            start_new_session=True,
+        )
+    with process:
         assert process.stdout is not None  # noqa: S101 - it was asked for above; for the type checker
         output = bytearray()
         finished = False

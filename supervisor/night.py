@@ -17,11 +17,13 @@ from supervisor.config import policy
 from supervisor.core.commands import Finish, Say
 from supervisor.core.machine import Machine
 from supervisor.errors import Exit, UserError
+from supervisor.finish_by import FinishBy
 from supervisor.plan import Plan
 from supervisor.quiet_hours import QuietHours
 from supervisor.shell import companions, linux, snapshot, sweep, workers
 from supervisor.shell.conductor import Conductor
 from supervisor.shell.control import Control
+from supervisor.shell.hooks import Hooks, Targets
 from supervisor.shell.inbox import Inbox, Signals
 from supervisor.shell.journal import Journal
 from supervisor.shell.ledger import Ledger
@@ -114,11 +116,20 @@ class _Night:
         self._ledger = ledger
         self._journal = journal
         self._temp_root = Path(tempfile.gettempdir()) / f"{sweep.TEMP_PREFIX}{ledger.run_id}"
+        settings = plan.settings
+        targets = Targets(
+            settings.on_finish, settings.on_failure, settings.on_stuck, settings.hook_timeout, settings.hook_rest
+        )
+        self._hooks = Hooks(targets, directory, plan.site_name, ledger.run_id, journal.note)
 
     def run(self) -> int:
         self._put_in_order()
         settings = self._plan.settings
         self._ledger.begin_run(os.getpid(), settings.num_workers, time.time())
+        with contextlib.closing(self._hooks):
+            return self._work_to_the_end()
+
+    def _work_to_the_end(self) -> int:
         try:
             finish = self._work()
         except BaseException as error:
@@ -126,8 +137,10 @@ class _Night:
             reason = str(error) if isinstance(error, UserError) else f"ended by {type(error).__name__}"
             with contextlib.suppress(LedgerUnwritableError):  # it is often what the run ends by
                 self._ledger.end_run(code, reason, time.time())
+            self._hooks.finished(code, reason)
             raise
         self._journal.note(f"exit code {finish.code}: {finish.reason}")
+        self._hooks.finished(finish.code, finish.reason)
         return finish.code
 
     def _put_in_order(self) -> None:
@@ -167,9 +180,12 @@ class _Night:
                 )
             )
             local.guardian.start()
-            books = stack.enter_context(contextlib.closing(LedgerThread(self._ledger, inbox, metrics)))
+            books = stack.enter_context(
+                contextlib.closing(LedgerThread(self._ledger, inbox, metrics, self._hooks.seen))
+            )
             books.start()
             store = stack.enter_context(contextlib.closing(Store(self._directory, self._ledger, inbox, self._journal)))
+            finish_by = FinishBy(settings.finish_by, time.time())
             service = stack.enter_context(contextlib.closing(Service(self._plan.manager, self._journal.note)))
             upkeep = stack.enter_context(
                 contextlib.closing(
@@ -179,6 +195,7 @@ class _Night:
                         inbox=inbox,
                         journal=self._journal,
                         service=service,
+                        finish_by=finish_by,
                         disk_reserve=settings.disk_reserve,
                         quiet_hours=QuietHours(settings.quiet_hours),
                         spare=settings.spare_worker,
@@ -187,7 +204,7 @@ class _Night:
             )
 
             def picture() -> Snapshot:
-                return snapshot.picture(who, machine.run, local, metrics, self._journal.recent)
+                return finish_by.mark(snapshot.picture(who, machine.run, local, metrics, self._journal.recent))
 
             stack.enter_context(
                 companions.clerk(self._directory, self._plan.show, settings.metrics_file, self._journal)
@@ -215,7 +232,7 @@ class _Night:
                 finish = loop.run()
                 self._ledger.end_run(finish.code, finish.reason, time.time())
             finally:
-                service.ending(companions.CLERK_SECONDS + _LAST_SECONDS)
+                service.ending(companions.CLERK_SECONDS + settings.hook_timeout + _LAST_SECONDS)
                 upkeep.write_last(picture())
             return finish
 

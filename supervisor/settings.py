@@ -9,6 +9,19 @@ PREFIX = "NIGHTFLEET_"
 _DAY = 86_400.0
 _SECONDS = {"unit": "seconds"}
 _BYTES = {"unit": "bytes"}
+_PATH = {"metavar": "PATH", "unset": "found by itself"}
+_HOOK = {
+    "form": "callee",
+    "metavar": "COMMAND|URL",
+    "unset": "nobody is called",
+    "allowed": "a command whose program is there, or the address of a webhook, http:// or https://",
+}
+_TIME = {
+    "form": "moment",
+    "metavar": "TIME",
+    "unset": "no such time",
+    "allowed": "a time of day such as 06:00, or an ISO date and time that is yet to come, as 2026-11-25T06:00",
+}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +150,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="With less free on the run directory's disk, nothing is handed out.",
         ),
     ] = 200_000_000
-    browser: Annotated[str, Meta(max_length=4096, description="Path of the browser; found by itself when empty.")] = ""
+    browser: Annotated[str, Meta(extra=_PATH, description="Path of the browser; found by itself when empty.")] = ""
     headed: Annotated[bool, Meta(description="Show the browsers' windows; needs a full Chromium and a screen.")] = False
     serve: Annotated[
         int,
@@ -152,10 +165,42 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             max_length=4096,
-            extra={"unset": "none"},
+            extra={"metavar": "PATH", "unset": "none"},
             description="Keep the metrics in this .prom file, for node_exporter's textfile collector.",
         ),
     ] = ""
+    finish_by: Annotated[
+        str,
+        Meta(
+            extra=_TIME,
+            description="When to be done, 06:00 or an ISO time: an alert when it will be later, then a clean stop.",
+        ),
+    ] = ""
+    on_finish: Annotated[
+        str, Meta(extra=_HOOK, description="Called at the end of the run, with a summary as JSON.")
+    ] = ""
+    on_failure: Annotated[
+        str, Meta(extra=_HOOK, description="Called when references have failed for good, with a summary as JSON.")
+    ] = ""
+    on_stuck: Annotated[
+        str,
+        Meta(
+            extra=_HOOK,
+            description="Called when a worker was killed, the site is down, or the run is paused or late.",
+        ),
+    ] = ""
+    hook_timeout: Annotated[
+        float, Meta(gt=0, le=3600, extra=_SECONDS, description="The longest that a command or webhook may take.")
+    ] = 30.0
+    hook_rest: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=_DAY,
+            extra=_SECONDS,
+            description="Between two calls of on_failure or of on_stuck; what comes meanwhile is told together.",
+        ),
+    ] = 60.0
     log_json: Annotated[bool, Meta(description="Write the log files as one JSON object a line.")] = False
     log_rotation: Annotated[
         int,
@@ -178,6 +223,12 @@ class Setting(msgspec.Struct, frozen=True):
     allowed: str
     """What is allowed, to follow "it must be"."""
     meta: Any
+    metavar: str
+    """What help calls a value; of no use for a `bool`."""
+    unset: str
+    """What it means that nothing is given, in words, where the default does not say so."""
+    form: str
+    """A key of `forms.CHECKS` for a text that must have a form, else empty."""
 
     @property
     def flag(self) -> str:
@@ -195,14 +246,18 @@ def _catalogue() -> dict[str, Setting]:
     catalogue = {}
     for field in msgspec.structs.fields(Settings):
         kind, meta = get_args(hints[field.name])
-        unit = (meta.extra or {}).get("unit", "")
+        extra = meta.extra or {}
+        unit = extra.get("unit", "")
         catalogue[field.name] = Setting(
             name=field.name,
             kind=kind,
             default=field.default,
             help=meta.description,
             unit=unit,
-            allowed=_allowed(kind, meta, unit),
+            allowed=extra.get("allowed") or _allowed(kind, meta, unit),
+            metavar=extra.get("metavar") or ("BYTES" if unit == "bytes" else "N" if kind is int else "S"),
+            unset=extra.get("unset", ""),
+            form=extra.get("form", ""),
             meta=meta,
         )
     return catalogue

@@ -22,7 +22,6 @@ _FIRST = (
     "worker_delay",
     "browser",
 )
-_METAVARS = {int: "N", float: "S", str: "PATH"}
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -61,7 +60,7 @@ def setting_options(
                 option = click.option(f"{setting.flag}/--no-{setting.flag[2:]}", name, default=None, help=text)
             else:
                 extra = setting.meta.extra or {}
-                shown = extra.get("unset", "found by itself") if default in {"", -1} else config.shown(default)
+                shown = setting.unset if default in {"", -1} else config.shown(default)
                 unit = f" {setting.unit}" if setting.unit else ""
                 alone = extra.get("alone")
                 # Such an option may stand without a value. Click takes the next word for one, unless it is an option.
@@ -70,7 +69,7 @@ def setting_options(
                     setting.flag,
                     name,
                     **lone,
-                    metavar=_metavar(setting),
+                    metavar=setting.metavar,
                     help=f"{setting.help}  [default: {shown}{unit}]",
                 )
             function = option(function)
@@ -83,11 +82,6 @@ def setting_options(
         )(function)
 
     return decorate
-
-
-def _metavar(setting: config.Setting) -> str:
-    named: str | None = (setting.meta.extra or {}).get("metavar")
-    return named or ("BYTES" if setting.unit == "bytes" else _METAVARS[setting.kind])
 
 
 def resolve(

@@ -136,6 +136,15 @@ class RestartRequested(msgspec.Struct, frozen=True):
     slot: int
 
 
+class Alerted(msgspec.Struct, frozen=True):
+    """The shell noticed something of which only the night's history and people need to know."""
+
+    what: str
+    """One word, as of an `Incident`."""
+    sentence: str
+    level: str
+
+
 Event = (
     WorkerSpoke
     | WorkerGarbled
@@ -156,4 +165,5 @@ Event = (
     | ScaleRequested
     | RetryRequested
     | RestartRequested
+    | Alerted
 )

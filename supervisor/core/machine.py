@@ -132,6 +132,8 @@ def _take(run: RunState, event: ev.Event) -> None:
             for slot in run.slots.values():
                 slot.postpone(seconds)
             run.incident("stalled", f"the supervisor stood still for {seconds:.1f} s, which no deadline counts")
+        case ev.Alerted(what=what, sentence=sentence, level=level):
+            run.incident(what, sentence, level=level)
         case _:
             _of_operator(run, event)
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from supervisor.core.events import PauseRequested, ResumeRequested
@@ -18,10 +19,18 @@ _CAUSE = "ledger"
 class LedgerThread:
     """Implements the conductor's ledger port over a real ledger."""
 
-    def __init__(self, ledger: Ledger, inbox: Inbox, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        inbox: Inbox,
+        metrics: Metrics,
+        written: Callable[[list[Record]], None] = lambda _: None,
+    ) -> None:
+        """`written` is told, in this thread, of the records that are on disk."""
         self._ledger = ledger
         self._inbox = inbox
         self._metrics = metrics
+        self._written = written
         self._batches: SimpleQueue[tuple[int, tuple[Record, ...]] | None] = SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger")
@@ -75,6 +84,7 @@ class LedgerThread:
                 self._inbox.put(Broken(error))
                 return False
             else:
+                self._written(records)
                 if self.trouble:
                     self.trouble = ""
                     self._inbox.put(ResumeRequested(_CAUSE))

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
 from supervisor.core.events import MemoryMeasured, PauseRequested, ResumeRequested
+from supervisor.finish_by import FinishBy
 from supervisor.quiet_hours import QuietHours
 from supervisor.shell.inbox import Broken, Inbox
 from supervisor.shell.journal import Journal
@@ -54,6 +55,7 @@ class Upkeep:
         inbox: Inbox,
         journal: Journal,
         service: Service,
+        finish_by: FinishBy,
         disk_reserve: int,
         quiet_hours: QuietHours,
         spare: bool,
@@ -63,6 +65,7 @@ class Upkeep:
         self._inbox = inbox
         self._journal = journal
         self._service = service
+        self._finish_by = finish_by
         self._disk_reserve = disk_reserve
         self._spare = spare
         self._reaper = Reaper(workers.direct)
@@ -85,6 +88,8 @@ class Upkeep:
             seen = snapshot()
             self.write_status(seen)
             self._service.tell(seen)
+            for event in self._finish_by.look(time.time(), seen):
+                self._inbox.put(event)
             if seen.run.state != "running":
                 self._workers.release()
             elif self._spare and _is_worth_a_spare(seen):

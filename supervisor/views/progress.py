@@ -93,7 +93,9 @@ def plain(snapshot: Snapshot) -> str:
 def state_sentence(snapshot: Snapshot) -> str:
     """Return the state with its reason: ``paused (the disk is full)``."""
     reason = snapshot.run.reason.removeprefix(f"{snapshot.run.state}: ")
-    return f"{snapshot.run.state} ({clean(reason)})" if reason else snapshot.run.state
+    said = f"{snapshot.run.state} ({clean(reason)})" if reason else snapshot.run.state
+    # Only while it runs: at its end the reason says what came of it.
+    return f"{said}, late for {snapshot.run.finish_by[11:16]} UTC" if snapshot.run.late and not reason else said
 
 
 def _header(snapshot: Snapshot) -> Text:

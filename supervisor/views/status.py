@@ -33,6 +33,10 @@ class RunView(msgspec.Struct, frozen=True):
     """That a reference gets before it has failed for good; 0 when it is not known."""
     page: str = ""
     """Address of the status page; empty without one."""
+    finish_by: str = ""
+    """The time by which to be done; empty when there is none."""
+    late: bool = False
+    """By the estimate it will not be done by then."""
     cpu_seconds: float = 0.0
     """Processor time of the supervisor itself, without its workers."""
 

@@ -23,6 +23,7 @@ from supervisor.core.commands import Discard, LoadInventory, Publish
 from supervisor.core.events import Published
 from supervisor.core.machine import Machine
 from supervisor.core.policy import Policy
+from supervisor.finish_by import FinishBy
 from supervisor.quiet_hours import QuietHours
 from supervisor.shell import snapshot, workers
 from supervisor.shell.conductor import Conductor
@@ -134,6 +135,7 @@ def nightfleet(references: int, count: int, folder: Path) -> tuple[float, float]
                     inbox=inbox,
                     journal=journal,
                     service=Service(None, journal.note),
+                    finish_by=FinishBy("", 0.0),
                     disk_reserve=0,
                     quiet_hours=QuietHours(""),
                     spare=False,

@@ -176,6 +176,16 @@ def test_bugs_of_ours_are_not_hidden() -> None:
         machine.handle(ev.TimePassed(), 0.0)
 
 
+def test_what_the_shell_noticed_is_in_the_nights_history_and_in_the_log() -> None:
+    """It changes nothing else."""
+    play = Playbook.working(*"AB")
+    before = play.totals()
+    assert play.take(ev.Alerted("late", "it will not be done by 06:00", "WARNING")) == []
+    assert play.incidents[-1] == "late"
+    assert play.said[-1] == co.Say("WARNING", "it will not be done by 06:00", incident="late")
+    assert play.totals() == before
+
+
 def test_a_reference_says_what_it_is() -> None:
     """Failures of the checks are read by people."""
     play = Playbook.working("A", workers=1)
