@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from supervisor.core.events import PauseRequested, ResumeRequested
+from supervisor.finish_by import FinishBy
 from supervisor.quiet_hours import QuietHours
 from supervisor.shell.inbox import Inbox
 from supervisor.shell.upkeep import Upkeep
@@ -35,6 +36,7 @@ def _upkeep(inbox: Inbox, quiet: str) -> Upkeep:
         inbox=inbox,
         journal=nothing,
         service=nothing,
+        finish_by=FinishBy("", 0.0),
         disk_reserve=0,
         spare=False,
         quiet_hours=QuietHours(quiet),
