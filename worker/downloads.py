@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,9 @@ from worker.site import SiteFailure
 _LOOK_EVERY = 0.25  # seconds between two looks at the growing file
 _ROOM = 1024 * 1024  # bytes of free space below which a broken download is the disk's fault
 _CALL = 5.0  # seconds for calls on a finished download
+
+_WITHOUT_CONTENT = {HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT}
+"""Answers after which the browser stays where it is, and no download ever begins."""
 
 Trigger = Callable[[], Awaitable[object]]
 
@@ -93,6 +97,9 @@ class DownloadRace:
             if failure.kind in {Kind.SERVER_ERROR, Kind.HTTP_ERROR}:
                 failure.kind = Kind.DOWNLOAD_REFUSED
             self._fail(failure)
+        elif answer.status in _WITHOUT_CONTENT:
+            message = f"the site answered {answer.status} without a document"
+            self._fail(SiteFailure(Kind.DOCUMENT_INVALID, message, url=answer.url, status=answer.status))
         elif self._is_login(answer.url):
             self._fail(
                 SiteFailure(Kind.SESSION_EXPIRED, "the login page came in place of the download", url=answer.url)

@@ -24,6 +24,10 @@ ANY = "any"
 _HEADER_WINDOW = 1024  # bytes in which a reader looks for the header (ISO 32000-1, annex H, note 13)
 _TRAILER_WINDOW = 2048  # bytes at the end that hold startxref and %%EOF, with room for what servers append
 _MOST_UNPACKED = 2_000_000_000  # bytes that an archive may unpack to and still be read through: it may be a bomb
+_PEDANTRY = re.compile(r"kid \d+ \(from -?\d+\)|not one plus the highest object number")
+"""What qpdf says of pages that leave out what the standard demands, and of tables that count wrongly: many programs
+write such files, every reader shows them, and no byte of them is missing."""
+
 _MOST_PIXELS = 50_000_000
 _LONGEST_JSON = 20_000_000  # bytes; a longer one is not parsed
 _PASSWORD_FIELD = re.compile(rb"(?i)<input[^>]+type\s*=\s*[\"']?password")
@@ -68,13 +72,14 @@ def check_pdf(path: Path, head: bytes) -> Checked:
 
     try:
         with pikepdf.open(path, attempt_recovery=False, suppress_warnings=True) as pdf:
-            pages, warnings = len(pdf.pages), pdf.get_warnings()
+            pages = len(pdf.pages)
+            warnings = [text for text in map(str, pdf.get_warnings()) if not _PEDANTRY.search(text)]
     except pikepdf.PasswordError:
         return Checked(protected=True)
     except (pikepdf.PdfError, ValueError, RuntimeError) as error:  # qpdf's errors arrive as any of these
         raise Broken(f"is damaged: {str(error).replace(str(path), 'it')[:200]}") from error
     if warnings:
-        raise Broken(f"is damaged: {str(warnings[0]).replace(str(path), 'it')[:200]}")
+        raise Broken(f"is damaged: {warnings[0].replace(str(path), 'it')[:200]}")
     if pages == 0:
         raise Broken("has no page")
     return Checked(pages)

@@ -55,6 +55,8 @@ class LotSite:
         self.idle = threading.Event()
         """Set when somebody opens the vehicle whose recipe waits for ever on a page that is fine."""
         self.sessions: set[str] = set()
+        self.bodies = dict(_PLAIN)
+        """What the page of each reference shows."""
         self.statuses: dict[str, tuple[int, dict[str, str]]] = {}
         self.pdf = make_pdf("a vehicle")
         self._loop = asyncio.new_event_loop()
@@ -74,7 +76,17 @@ class LotSite:
 
     async def _serve(self) -> None:
         application = web.Application()
-        pages: dict[str, Callable[[web.Request], Awaitable[Answer]]] = {
+        for path, page in self.pages().items():
+            application.router.add_get(path, page)
+        application.router.add_post("/login", self.take_login)
+        self._runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    def pages(self) -> dict[str, Callable[[web.Request], Awaitable[Answer]]]:
+        return {
             "/login": self.login,
             "/inventory": self.inventory,
             "/export": self.export,
@@ -89,14 +101,6 @@ class LotSite:
             "/stalled": self.stalled,
             "/never": self.never,
         }
-        for path, page in pages.items():
-            application.router.add_get(path, page)
-        application.router.add_post("/login", self.take_login)
-        self._runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     def _known(self, request: web.Request) -> bool:
         return request.cookies.get("sid", "") in self.sessions
@@ -141,9 +145,9 @@ class LotSite:
             return await self.never(request)
         if ref == "idle":
             self.idle.set()
-        if ref not in _PLAIN:
+        if ref not in self.bodies:
             raise web.HTTPNotFound
-        return self._page(_PLAIN[ref])
+        return self._page(self.bodies[ref])
 
     def _page(self, body: str) -> Answer:
         return web.Response(text=f"<html><body><a id=log-out>out</a>{body}</body></html>", content_type="text/html")

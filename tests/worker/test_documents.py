@@ -79,6 +79,12 @@ def test_a_pdf_without_pages_is_refused(tmp_path: Path) -> None:
     assert "no page" in str(refused(tmp_path, body))
 
 
+def test_a_pdf_that_is_only_written_carelessly_is_whole(tmp_path: Path) -> None:
+    """Many programs leave out what the standard demands of a page, or miscount their objects."""
+    assert bring(tmp_path, PDF.replace(b"/MediaBox", b"/MediaXox"), name="b.pdf").pages == 1
+    assert bring(tmp_path, PDF.replace(b"/Size ", b"/Size 9"), name="c.pdf").pages == 1
+
+
 def test_a_password_protected_pdf_is_valid(tmp_path: Path) -> None:
     """Its pages are not ours to count, and it says of itself that it is protected."""
     pdf = FPDF()
