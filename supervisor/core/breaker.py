@@ -5,10 +5,12 @@
     PROBING   one reference at a time may try whether the site is back
     RAMPING   it is: the allowed number doubles with every success, up to the whole fleet
 
-It opens when several references on several workers failed alike and nothing succeeded in between, or when the site
-asked for a pause. One bad reference or one sick worker never opens it, nor do many bad ones that were seen to fail
-before, while the site answered: they are no evidence. The pause doubles with every probe that fails, and goes back to
-its first length only after a run of successes, so that it does not flap.
+It opens when several references on several workers failed alike and nothing succeeded in between, when a login finds
+the site down, or when the site asked for a pause. Where too few references are left to tell an outage by, a login is
+asked (`RunState.in_doubt`). When it opens, all is forgiven that failed so since the site last answered. One bad
+reference or one sick worker never opens it, nor do many bad ones that were seen to fail before, while the site
+answered: they are no evidence. The pause doubles with every probe that fails, and goes back to its first length only
+after a run of successes, so that it does not flap.
 """
 
 from enum import Enum
@@ -18,6 +20,9 @@ import msgspec
 from supervisor.core.failures import Alike
 from supervisor.core.policy import Policy
 from supervisor.core.queue import Reference
+
+_MOST_SUSPECTS = 500
+"""Failures since the site last answered that are kept in mind."""
 
 
 class BreakerState(Enum):
@@ -76,9 +81,15 @@ class Breaker:
         """When the pause ends."""
         return self.until if self.state is BreakerState.OPEN else None
 
-    def answered(self, slots: int) -> bool:
-        """The site answered sensibly. Say whether this closed the breaker."""
+    def answered(self, slots: int, *, proof: bool) -> bool:
+        """The site answered sensibly. Say whether this closed the breaker.
+
+        `proof` is False for a login: the site is there, but whether it brings references is still to be seen, so the
+        time for which it has brought none goes on.
+        """
         self._suspects.clear()
+        if proof and self.state is not BreakerState.OPEN:
+            self.opened_at = None
         self.answers += 1
         self._failed_probes = 0
         self._successes += 1
@@ -87,7 +98,6 @@ class Breaker:
         match self.state:
             case BreakerState.PROBING:
                 self.state = BreakerState.RAMPING
-                self.opened_at = None
                 self._allowed = 2
             case BreakerState.RAMPING:
                 self._allowed *= 2
@@ -104,11 +114,11 @@ class Breaker:
         A probe that fails opens it again. While the fleet goes back to full speed one piece of evidence is enough.
         """
         self._successes = 0
-        since = suspect.at - self._policy.breaker_window
-        self._suspects = [old for old in self._suspects if old.at >= since]
-        self._suspects.append(suspect)
+        self._suspects = [*self._suspects[1 - _MOST_SUSPECTS :], suspect]
         self._failed_probes += self.state is BreakerState.PROBING
         if not self._is_outage(suspect, slots):
+            if suspect.charged and suspect.reference.suspicious:
+                self.opened_at = None  # it is this reference, and not the site, that is given up by and by
             return None
         opening = tuple(self._suspects)
         self.open(suspect.alike.value, suspect.at)
@@ -121,8 +131,11 @@ class Breaker:
             case BreakerState.RAMPING:
                 return not suspect.reference.suspicious
             case BreakerState.CLOSED:
+                since = suspect.at - self._policy.breaker_window
                 evidence = [
-                    one for one in self._suspects if not one.reference.suspicious and one.alike is suspect.alike
+                    one
+                    for one in self._suspects
+                    if one.at >= since and not one.reference.suspicious and one.alike is suspect.alike
                 ]
                 references = {one.reference.ref_id for one in evidence}
                 workers = {one.slot for one in evidence}
@@ -160,8 +173,20 @@ class Breaker:
             self._pause = min(self._pause * 2, self._policy.breaker_pause_limit)
 
     def exhausted(self, now: float) -> bool:
-        """It has been open for longer than the run is willing to wait."""
-        return self.opened_at is not None and now - self.opened_at >= self._policy.outage_limit
+        """The site has brought no reference for longer than the run is willing to wait, and does not now."""
+        if self.opened_at is None or self.state not in {BreakerState.OPEN, BreakerState.PROBING}:
+            return False
+        return now - self.opened_at >= self._policy.outage_limit
+
+    @property
+    def unresolved(self) -> bool:
+        """References were charged for what may have been the site's fault, and it has not answered since."""
+        return self.state is BreakerState.CLOSED and any(one.charged for one in self._suspects)
+
+    def accused(self) -> tuple[Suspect, ...]:
+        """Return, once, the failures since the site last answered."""
+        suspects, self._suspects = tuple(self._suspects), []
+        return suspects
 
     def excuse(self, seconds: float) -> None:
         """For so long the operator had nobody try."""

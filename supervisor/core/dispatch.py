@@ -36,7 +36,7 @@ def turn(run: RunState) -> None:
 
 def _end_when_done(run: RunState) -> None:
     outage = run.policy.outage_limit
-    if run.inventory_known and not run.queue.unfinished:
+    if run.inventory_known and not run.queue.unfinished and not run.in_doubt:
         done = _done(run)
         run.end(done.code, done.reason)
     elif run.pauses:
@@ -62,7 +62,7 @@ def _done(run: RunState) -> Ending:
 
 def _staff(run: RunState) -> None:
     """Start children in vacant slots, as long as there is work for them, and let go of those whose time has come."""
-    wanted = run.queue.unfinished if run.inventory_known else len(run.slots)
+    wanted = max(run.queue.unfinished, run.in_doubt) if run.inventory_known else len(run.slots)
     living = run.live_slots()
     for slot in run.slots.values():
         if slot.state is SlotState.VACANT and slot.retiring:
@@ -85,6 +85,8 @@ def _hand_out(run: RunState) -> None:
     """Give every idle worker what the run needs most: a login, an export, a reference."""
     if run.pauses:
         return
+    if run.in_doubt and not run.attempts:
+        run.session.ask_again()
     idle = [slot for slot in run.slots.values() if slot.state is SlotState.IDLE and run.now >= slot.rest_until]
     for slot in sorted(idle, key=lambda slot: slot.since):  # whoever has waited longest comes first
         if not run.breaker.allows(len(run.attempts), run.now):

@@ -3,7 +3,7 @@
 from supervisor.core.commands import LoadInventory, Send
 from supervisor.core.failures import RULES
 from supervisor.core.fleet import Slot, SlotState
-from supervisor.core.outcomes import session_lost, site_answered, site_unreachable, throttle
+from supervisor.core.outcomes import forgive_suspects, session_lost, site_answered, site_unreachable, throttle
 from supervisor.core.state import EXIT_LOGIN_REFUSED, EXIT_RECIPE, EXIT_STOPPED, RunState
 from worker.protocol import ErrandFailed, ExportInventory, InventoryExported, Kind, LoggedIn, LogIn, UseSession
 
@@ -53,7 +53,7 @@ def logged_in(run: RunState, slot: Slot, message: LoggedIn) -> None:
     """The session is there; the others get it before their next reference."""
     run.session.renewed(message.session, run.now)
     slot.generation = run.session.generation
-    site_answered(run)
+    site_answered(run, proof=False)
     run.incident("logged_in", "logged in", slot)
 
 
@@ -80,6 +80,8 @@ def failed(run: RunState, failure: ErrandFailed) -> None:
         session_lost(run, run.session.generation, 0)
         return
     run.session.failed(run.now, min(run.policy.retry_delay * 2.0**run.session.tries, run.policy.retry_delay_limit))
+    if kind is not Kind.RATE_LIMITED:
+        forgive_suspects(run)  # where not even a login succeeds, no reference is to blame
     if not run.reached and run.session.tries >= run.policy.login_tries:
         run.end(EXIT_STOPPED, f"{what} in {run.session.tries} tries: {message}")
     elif kind is Kind.RATE_LIMITED:

@@ -76,10 +76,10 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
         _suspect_worker(run, attempt)
 
 
-def site_answered(run: RunState) -> None:
-    """The site answered sensibly."""
+def site_answered(run: RunState, *, proof: bool = True) -> None:
+    """The site answered sensibly; `proof` as for `Breaker.answered`."""
     run.reached = True
-    if run.breaker.answered(run.live_slots()):
+    if run.breaker.answered(run.live_slots(), proof=proof):
         run.incident("breaker_closed", "the site is back; work is handed out at full speed")
 
 
@@ -87,6 +87,13 @@ def site_unreachable(run: RunState, reason: str) -> None:
     """Something that the whole run waits for (a login) found the site down."""
     run.breaker.open(reason, run.now)
     run.incident("breaker_opened", _breaker_text(run), level="WARNING")
+
+
+def forgive_suspects(run: RunState) -> None:
+    """What failed as if the site was down since it last answered failed because it is."""
+    for suspect in run.breaker.accused():
+        if suspect.charged:
+            _forgive(run, suspect.attempt, suspect.reference)
 
 
 def throttle(run: RunState, retry_after: float | None) -> None:

@@ -104,6 +104,11 @@ class RunState:
         commands, self._commands = self._commands, []
         return commands
 
+    @property
+    def in_doubt(self) -> bool:
+        """Too few references are left to tell an outage from bad ones, and some have failed: a login can tell."""
+        return self.queue.unfinished < self.policy.breaker_references and self.breaker.unresolved
+
     def live_slots(self) -> int:
         """How many slots have a child that nobody has decided to kill."""
         return len([slot for slot in self.slots.values() if slot.state in ALIVE])

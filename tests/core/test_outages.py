@@ -248,3 +248,89 @@ def test_an_export_that_meets_the_login_page_logs_in_again() -> None:
         play.take(play.of(1, ErrandFailed(errand + 1, Kind.SESSION_EXPIRED, "no", ready=True)))
     assert play.machine.run.ending is not None
     assert play.take(play.of(1, InventoryExported(6, "", "", "", ""))) == []
+
+
+def _errand_of(play: Playbook) -> tuple[int, int]:
+    """Return the slot that is on an errand, and the errand."""
+    ((slot, errand),) = [(slot.number, slot.errand) for slot in play.machine.run.slots.values() if slot.errand]
+    return slot, errand
+
+
+def test_with_too_few_references_left_a_login_tells_an_outage_from_bad_ones() -> None:
+    """One reference is left and the site answers with errors: nobody pays, even when it was its last attempt."""
+    policy = msgspec.structs.replace(QUIET, max_retries=0)
+    play = Playbook.working("A", "B", workers=2, policy=policy)
+    play.succeed(1)
+    (record,) = records(play.take(play.failed(2, Kind.SERVER_ERROR)), AttemptFailed)
+    assert record.counted
+    assert record.retry_in is None
+    assert play.machine.run.ending is None
+    slot, errand = _errand_of(play)
+    commands = play.take(play.of(slot, ErrandFailed(errand, Kind.SERVER_ERROR, "503", ready=True)))
+    assert [(record.attempt, record.reopen) for record in records(commands, AttemptForgiven)] == [(2, True)]
+    assert _breaker(play).state is BreakerState.OPEN
+    play.pass_time(5.0)
+    slot, errand = _errand_of(play)
+    assert assigned(play.take(play.of(slot, LoggedIn(errand, b"new")))) == ["B"]
+    play.succeed_all()
+    assert play.totals() == (0, 0, 0, 2, 0)
+
+
+def test_with_too_few_references_left_bad_ones_are_given_up_all_the_same() -> None:
+    """The login works, so it is the reference; the breaker never opens, and the run ends."""
+    play = Playbook.working("A", "B", workers=2)
+    play.succeed(1)
+    logins = 0
+    while play.machine.run.ending is None:
+        if play.attempt(1) or play.attempt(2):
+            slot = 1 if play.attempt(1) else 2
+            assert records(play.take(play.failed(slot, Kind.TIMEOUT)), AttemptFailed)[0].counted
+        elif any(slot.errand for slot in play.machine.run.slots.values()):
+            slot, errand = _errand_of(play)
+            play.take(play.of(slot, LoggedIn(errand, b"new")))
+            logins += 1
+        else:
+            play.pass_time(1.0)
+        assert _breaker(play).state is BreakerState.CLOSED
+    assert play.totals() == (0, 0, 0, 1, 1)
+    assert logins == 3
+
+
+def test_a_page_that_speaks_of_maintenance_with_status_200_blames_nobody() -> None:
+    """It bears no mark of being logged in, and no login succeeds: the run waits until one does."""
+    play = Playbook.working(*_MANY, workers=3)
+    play.succeed(1)
+    commands = [command for slot in (1, 2, 3) for command in play.take(play.failed(slot, Kind.SESSION_EXPIRED))]
+    assert not any(record.counted for record in records(commands, AttemptFailed))
+    begun = play.now
+    while play.now < begun + 7200.0:
+        if any(slot.errand for slot in play.machine.run.slots.values()):
+            slot, errand = _errand_of(play)
+            assert assigned(play.take(play.of(slot, ErrandFailed(errand, Kind.LOGIN_FAILED, "no", ready=True)))) == []
+        play.pass_time(10.0)
+    while not any(slot.errand for slot in play.machine.run.slots.values()):
+        play.pass_time(10.0)
+    slot, errand = _errand_of(play)
+    assert len(assigned(play.take(play.of(slot, LoggedIn(errand, b"new"))))) == 3
+    assert play.machine.run.ending is None
+
+
+def test_an_outage_in_which_the_login_works_is_not_waited_out_for_ever() -> None:
+    """No page comes for three hours although logins succeed: exit 3, and no reference has paid."""
+    many = tuple(f"R{number}" for number in range(400))
+    play = Playbook.working(*many, workers=4)
+    play.succeed(1)
+    counted = 0
+    while play.machine.run.ending is None:
+        assert play.now < 20_000.0
+        for slot in (1, 2, 3, 4):
+            if play.attempt(slot):
+                commands = play.take(play.failed(slot, Kind.SERVER_ERROR))
+                counted += sum(record.counted for record in records(commands, AttemptFailed))
+                counted -= len(records(commands, AttemptForgiven))
+            elif play.machine.run.slots[slot].errand:
+                play.take(play.of(slot, LoggedIn(play.machine.run.slots[slot].errand, b"new")))
+        play.pass_time(1.0)
+    assert play.machine.run.ending.code == 3
+    assert play.machine.run.ending.reason.startswith("the site was down for 10800 s")
+    assert counted == 0

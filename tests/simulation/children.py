@@ -263,8 +263,11 @@ class Children:
         window = site.trouble(world.now)
         if login and world.now >= site.refuses_from:
             world.later(after, self._refused, child, errand)
-        elif window is not None:
+        elif window is not None and not (window.login and login):
             kind = rng.choice(window.kinds)
+            if kind is Kind.SESSION_EXPIRED and login:
+                kind = Kind.LOGIN_FAILED
+            self.expiries += kind is Kind.SESSION_EXPIRED
             failure = ErrandFailed(errand, kind, "down", ready=True, retry_after=window.retry_after)
             world.later(after, self._errand_failed, child, failure)
         elif world.now < site.errands_fail_until and rng.random() < 0.5:

@@ -24,6 +24,7 @@ from supervisor.core.records import (
 )
 from tests.simulation.oracle import NEVER_CHARGED, demand
 from tests.simulation.outage import KINDS, OutageWatch
+from tests.simulation.trouble import Trouble
 from worker.protocol import ExportInventory, Failed, InventoryExported, Kind, LoggedIn, LogIn
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ _FREE = frozenset(
 """Not counted, as long as a reference does not come back too often."""
 
 _ANSWERS = frozenset({Kind.NOT_FOUND, Kind.HTTP_ERROR, Kind.FORBIDDEN, Kind.DOCUMENT_INVALID, Kind.DOCUMENTS_MISSING})
+_PAUSING = frozenset({Trouble.PAUSE, Trouble.QUIET, Trouble.DISK, Trouble.STALL})
+"""Troubles in which nobody tries for a while, which counts against nobody."""
+_OF_THE_SITE = frozenset({Trouble.OUTAGE, Trouble.MAINTENANCE, Trouble.THROTTLE})
+"""Troubles for which no reference is given up that may be tried thrice."""
 _MUST_COUNT = frozenset(Kind) - _FREE - NEVER_CHARGED - KINDS
 
 
@@ -128,6 +133,7 @@ class Inspector:
             case AttemptSucceeded(attempt=attempt, ref_id=ref_id):
                 self.flying.pop(attempt)
                 self.outage.answered()
+                self.outage.bore_fruit()
                 published = world.published.get(ref_id)
                 demand(published == attempt, f"{record}, but its documents are of attempt {published}")
             case AttemptFailed():
@@ -174,6 +180,9 @@ class Inspector:
         demand(len(crashes) == 1 or max(crashes) < poison, f"{record}: poison is not tried alone")
         demand(crashes[0] <= poison, f"{record}: poison is tried for ever")
         self.flying[record.attempt] = record
+        barren = self.outage.barren_for(world.now)
+        idle = _PAUSING & world.night.troubles
+        demand(idle or barren < 1.5 * world.policy.outage_limit, f"{record}, but nothing has come for {barren:.0f} s")
 
     def _check_failure(self, record: AttemptFailed, event: Event) -> None:
         world = self.world
@@ -201,6 +210,7 @@ class Inspector:
             world.operator.hears_of_a_failure()
         if kind in _ANSWERS:
             self.outage.answered()
+            self.outage.bore_fruit()
         if kind in KINDS:
             self.outage.failed(world.now, kind, started.slot, ref_id, attempt, charged=record.counted)
         if isinstance(event, WorkerSpoke) and isinstance(event.message, Failed) and kind is Kind.RATE_LIMITED:
@@ -252,6 +262,8 @@ class Inspector:
             if not done and truth.kind is None:
                 charged, crashes = self.counted[row.ref_id], self.crashes[row.ref_id]
                 enough = charged > world.fewest_retries or crashes > world.policy.poison_crashes
+                outages_only = world.night.troubles <= _OF_THE_SITE and world.fewest_retries > 1
+                demand(not outages_only, f"{row.ref} is fine and was given up for outages, {charged} attempts counted")
                 demand(enough, f"{row.ref} is fine, {charged} attempts were counted, and it was given up: {row.error}")
             if not done:
                 demand(row.error is not None, f"{row.ref} failed without a reason")

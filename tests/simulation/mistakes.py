@@ -546,6 +546,17 @@ def counts_no_requests(patch: Patch) -> None:
     patch.setattr(pace.Pace, "asked", lambda pace, slot, requests, now: None)
 
 
+@mistake_in(Trouble.PAGES, references=200)
+def takes_a_login_for_proof_that_pages_come(patch: Patch) -> None:
+    answered = breaker.Breaker.answered
+    patch.setattr(breaker.Breaker, "answered", lambda breaker, slots, *, proof: answered(breaker, slots, proof=True))
+
+
+@mistake_in(Trouble.OUTAGE, references=2)
+def charges_the_last_references_for_an_outage(patch: Patch) -> None:
+    patch.setattr(RunState, "in_doubt", property(lambda run: False))
+
+
 @mistake
 def does_not_obey_retry_after(patch: Patch) -> None:
     patch.setattr(outcomes, "throttle", lambda run, retry_after: run.breaker.open("asked", run.now, 0.5))

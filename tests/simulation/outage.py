@@ -34,6 +34,7 @@ class OutageWatch:
 
     def __init__(self) -> None:
         self.dark = False
+        self._barren_since: float | None = None
         self._seen: set[int] = set()
         self._suspects: list[_Suspect] = []
 
@@ -41,6 +42,14 @@ class OutageWatch:
         """The site answered sensibly."""
         self.dark = False
         self._suspects.clear()
+
+    def bore_fruit(self) -> None:
+        """A reference got its answer: the site does more than to let people log in."""
+        self._barren_since = None
+
+    def barren_for(self, now: float) -> float:
+        """Return for how many seconds every reference has failed as in an outage, and none was charged for it."""
+        return 0.0 if self._barren_since is None else now - self._barren_since
 
     def clear(self) -> None:
         """What came before has nothing to do with what follows."""
@@ -60,6 +69,10 @@ class OutageWatch:
         Raises:
             Violation: somebody does.
         """
+        if charged:
+            self._barren_since = None
+        elif self._barren_since is None:
+            self._barren_since = now
         self._suspects = [one for one in self._suspects if one.at >= now - _WINDOW]
         self._suspects.append(_Suspect(now, kind, slot, ref_id, attempt, charged, ref_id not in self._seen))
         self._seen.add(ref_id)

@@ -27,6 +27,8 @@ class Trouble(StrEnum):
     POISON = "poison"  # references that take their browser or child down
     SLOW = "slow"  # references that take long
     OUTAGE = "outage"  # the site is down for everyone, for a while
+    PAGES = "pages"  # for a while no page comes, though the login works
+    MAINTENANCE = "maintenance"  # for a while every page is one that speaks of maintenance, with status 200
     THROTTLE = "throttle"  # the site asks for a pause
     SESSION = "session"  # sessions end in mid-run
     THEFT = "theft"  # somebody else logs in again and again, for a while

@@ -66,6 +66,8 @@ class Window(NamedTuple):
     end: float
     kinds: tuple[Kind, ...]
     retry_after: float | None
+    login: bool = False
+    """The login works all the same."""
 
 
 class Website:
@@ -84,6 +86,10 @@ class Website:
             self.truths[ref] = Truth(None, 0, 2.0)  # more of them, and nothing else, are taken for a stolen session
         if Trouble.OUTAGE in night.troubles:
             self.windows += [self._outage(horizon) for _ in range(rng.randint(1, 3))]
+        if Trouble.PAGES in night.troubles:
+            self.windows.append(self._outage(horizon)._replace(login=True))
+        if Trouble.MAINTENANCE in night.troubles:
+            self.windows.append(self._outage(horizon)._replace(kinds=(Kind.SESSION_EXPIRED,)))
         if Trouble.THROTTLE in night.troubles:
             self.windows += [self._throttle(horizon) for _ in range(rng.randint(1, 3))]
         if Trouble.ALIKE in night.troubles:
