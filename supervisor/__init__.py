@@ -5,7 +5,8 @@
     config.py    settings: flag, environment, TOML, default, each with where it came from; settings.py is their table
     core/        machine.py: handle(event, now) -> commands. No clock, no I/O, no thread, no randomness
     shell/       carries the commands out and turns the world into events: loop, processes, pipes, ledger, publisher,
-                 control, the socket by which a run is steered, service, what systemd is told, and hooks, who is called
+                 control, the socket by which a run is steered, service, what systemd is told, hooks, who is called,
+                 and evidence_limits, what is kept of failures
     views/       status, metrics, progress, logs, story, report: read a snapshot or the ledger, never the machine
     finish_by.py the time by which to be done; forms.py reads it, and whom a hook calls
     chromium.py  finds a browser or gets one; doctor.py says what the machine lacks

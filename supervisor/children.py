@@ -53,6 +53,7 @@ def worker_settings(
         log_json=settings.log_json,
         log_rotation=settings.log_rotation,
         log_retention=settings.log_retention,
+        trace=settings.trace,
         document_limit=settings.document_limit,
         count_requests=settings.requests_per_minute > 0,
         environment=environment,

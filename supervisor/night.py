@@ -23,6 +23,7 @@ from supervisor.quiet_hours import QuietHours
 from supervisor.shell import companions, linux, snapshot, sweep, workers
 from supervisor.shell.conductor import Conductor
 from supervisor.shell.control import Control
+from supervisor.shell.evidence_limits import EvidenceLimits
 from supervisor.shell.hooks import Hooks, Targets
 from supervisor.shell.inbox import Inbox, Signals
 from supervisor.shell.journal import Journal
@@ -184,7 +185,10 @@ class _Night:
                 contextlib.closing(LedgerThread(self._ledger, inbox, metrics, self._hooks.seen))
             )
             books.start()
-            store = stack.enter_context(contextlib.closing(Store(self._directory, self._ledger, inbox, self._journal)))
+            limits = EvidenceLimits(self._directory, settings.evidence_limit, settings.evidence_bytes)
+            store = stack.enter_context(
+                contextlib.closing(Store(self._directory, self._ledger, inbox, self._journal, limits))
+            )
             finish_by = FinishBy(settings.finish_by, time.time())
             service = stack.enter_context(contextlib.closing(Service(self._plan.manager, self._journal.note)))
             upkeep = stack.enter_context(

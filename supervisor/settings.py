@@ -169,6 +169,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Keep the metrics in this .prom file, for node_exporter's textfile collector.",
         ),
     ] = ""
+    evidence_limit: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="Failed attempts of which more than error.txt is kept, in the whole run."),
+    ] = 2_000
+    evidence_bytes: Annotated[
+        int,
+        Meta(
+            ge=1_000_000,
+            le=1_000_000_000_000,
+            extra=_BYTES,
+            description="What that evidence may take; what tells least goes first.",
+        ),
+    ] = 2_000_000_000
+    trace: Annotated[
+        bool,
+        Meta(description="Record the last attempt at a reference as a Playwright trace; it holds what the site shows."),
+    ] = False
     finish_by: Annotated[
         str,
         Meta(

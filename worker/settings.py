@@ -31,6 +31,8 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     log_retention: int = 5
     document_limit: int = 500_000_000
     """The largest document that is accepted."""
+    trace: bool = False
+    """Record the last attempt at a reference, and keep the trace when it fails."""
     picture_file: str = ""
     """Where to leave a picture of the page now and then during attempts, for the status page; empty for nowhere."""
     picture_interval: float = 10.0

@@ -33,6 +33,7 @@ from worker.recovery import Ladder, Unrecoverable
 from worker.session import capture
 from worker.settings import WorkerSettings
 from worker.site import Inventory, SiteFailure
+from worker.trace import Trace
 from worker.visit import Kit, Visit
 from worker.watched import Watched
 
@@ -129,7 +130,12 @@ class Worker:
         self._journal.ref, self._journal.attempt, self._attempt = message.ref, message.attempt, message.attempt
         try:
             visit = self.new_visit(Path(message.staging), message.deadline)
-            failure = await self._run(visit, lambda: self._process(visit, message.ref), message.deadline)
+            failure = await self._run(
+                visit,
+                lambda: self._process(visit, message.ref),
+                message.deadline,
+                traced=self._settings.trace and message.last,
+            )
             steps = visit.end()
             if failure is None:
                 logger.info("completed with {} documents", len(visit.documents))
@@ -229,14 +235,17 @@ class Worker:
         )
 
     # ------------------------------------------------------------------------------------------------ around it
-    async def _run(self, visit: Visit, work: Work, deadline: float) -> SiteFailure | None:
+    async def _run(self, visit: Visit, work: Work, deadline: float, *, traced: bool = False) -> SiteFailure | None:
         """Run the recipe's work in a browser that is whole; collect the evidence when it fails."""
         self._visit = visit
+        trace = None
         try:
             await asyncio.to_thread(visit.folder.mkdir, parents=True, exist_ok=True)
             if (started := await self._browser.prepare()) is not None:
                 self._send(started)
             self._browser.observer.begin()
+            if traced:
+                trace = await Trace.begin(self._browser.context)
             failure = await self._watched.run(work(), deadline)
         except (BrowserError, Overdue, PlaywrightError) as error:
             failure = SiteFailure(Kind.BROWSER_LOST, "the browser could not be made ready for the work")
@@ -245,6 +254,8 @@ class Worker:
             failure = classify(error)
         if failure is not None:
             await self.record(visit, failure)
+        if trace is not None and not await trace.end(visit.folder / "evidence" if failure is not None else None):
+            self._browser.outdate()
         return failure
 
     async def record(self, visit: Visit, failure: SiteFailure) -> None:

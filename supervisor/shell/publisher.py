@@ -33,9 +33,16 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error: it becomes a
 class Publisher:
     """Publishes and discards attempts. Its methods take as long as the disk does: call them in threads, any number."""
 
-    def __init__(self, run_directory: RunDirectory, folder_of: Callable[[int], str]) -> None:
+    def __init__(
+        self,
+        run_directory: RunDirectory,
+        folder_of: Callable[[int], str],
+        kept: Callable[[Path], None] = lambda _: None,
+    ) -> None:
+        """`folder_of` gives a reference's folder by its id; `kept` is told of each folder with evidence."""
         self._run = run_directory
         self._folder_of = folder_of
+        self._kept = kept
 
     def publish(self, command: Publish) -> Published | PublishFailed:
         """Check the staged documents of an attempt and put them into place, durably."""
@@ -85,8 +92,9 @@ class Publisher:
             One sentence when something could not be kept or removed, else nothing. A run goes on all the same.
         """
         try:
-            keep_evidence(self._run, self._folder_of(command.ref_id), command)
+            folder = keep_evidence(self._run, self._folder_of(command.ref_id), command)
             remove_staging(self._run.staging(command.attempt))
+            self._kept(folder)
         except OSError as error:
             return (
                 f"evidence of attempt {command.attempt} could not be kept, or its staging folder not removed: {error}"

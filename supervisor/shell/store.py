@@ -3,13 +3,15 @@
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from supervisor.core.commands import Discard, LoadInventory, Publish
 from supervisor.core.events import InventoryLoaded, InventoryRejected, PublishFailed
+from supervisor.shell.evidence_limits import EvidenceLimits
 from supervisor.shell.inbox import Broken, Inbox
 from supervisor.shell.journal import Journal
 from supervisor.shell.ledger import Ledger
-from supervisor.shell.ledger_schema import LedgerUnwritableError
+from supervisor.shell.ledger_schema import LedgerError, LedgerUnwritableError
 from supervisor.shell.publisher import Publisher, remove_staging
 from supervisor.shell.references_file import ReferencesError, read_references
 from supervisor.shell.run_directory import RunDirectory, replacing
@@ -22,12 +24,15 @@ _THREADS = 3
 class Store:
     """Implements the conductor's store port over the run directory."""
 
-    def __init__(self, directory: RunDirectory, ledger: Ledger, inbox: Inbox, journal: Journal) -> None:
+    def __init__(
+        self, directory: RunDirectory, ledger: Ledger, inbox: Inbox, journal: Journal, limits: EvidenceLimits
+    ) -> None:
         self._directory = directory
         self._ledger = ledger
         self._inbox = inbox
         self._journal = journal
-        self._publisher = Publisher(directory, ledger.folder_of)
+        self._limits = limits
+        self._publisher = Publisher(directory, ledger.folder_of, self._keep_within_limits)
         self._threads = ThreadPoolExecutor(_THREADS, "store")
 
     def publish(self, command: Publish) -> None:
@@ -71,6 +76,18 @@ class Store:
             trouble = f"the evidence of attempt {command.attempt} could not be kept: {error}"
         if trouble:
             self._journal.note(trouble, "WARNING")
+
+    def _keep_within_limits(self, folder: Path) -> None:
+        try:
+            thinned = self._limits.added(folder)
+        except LedgerError as error:
+            self._journal.note(f"the evidence could not be kept within its limits: {error}", "WARNING")
+            return
+        if thinned:
+            self._journal.note(
+                f"the evidence of {thinned} attempts was reduced to error.txt, to keep within evidence_limit"
+                " and evidence_bytes"
+            )
 
     def _load_inventory(self, command: LoadInventory) -> None:
         folder = self._directory.errand_staging(command.errand)
