@@ -138,6 +138,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=2, le=1000, description="Failures of one worker, while others succeed, before it is made afresh."),
     ] = 3
+    step_patience: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Times a step's usual longest that end an attempt which is not the last; 0 for never.",
+        ),
+    ] = 6.0
+    step_floor: Annotated[
+        float, Meta(gt=0, le=_DAY, extra=_SECONDS, description="What every step may take before it can end an attempt.")
+    ] = 2.0
     document_limit: Annotated[
         int, Meta(ge=1, le=1_000_000_000_000, extra=_BYTES, description="The largest document that is accepted.")
     ] = 500_000_000

@@ -13,6 +13,7 @@
     observer.py    what a browser context does beside the calls: answers, failures, popups, crashes
     lookout.py     a picture of the page now and then, for the status page
     visit.py       what a recipe holds in its hand: page, steps, goto, fetch, download, save, secrets
+    steps.py       the steps of a visit, their durations and limits
     questions.py   what a page is asked at little cost
     traffic.py     counts the requests by host
     downloads.py   a download raced against all that means it will never come

@@ -183,6 +183,10 @@ class Browser:
             return self.alive
         return await _comes(self._context.cookies(), seconds)
 
+    def page_seconds(self) -> float:
+        """Return the processor time that all processes of pages have used so far."""
+        return self._kin.page_seconds()
+
     def use(self, session: Session | None) -> None:
         """Take `session` for every context from now on; the present one stays as it is."""
         self._session = session

@@ -60,6 +60,19 @@ class Kin:
             raise ProcessLookupError("the browser is not among the children of Playwright's driver")
         return self._browser.pid
 
+    def page_seconds(self) -> float:
+        """Return the processor time in seconds of the browser's renderers that live now."""
+        if self._browser is None:
+            return 0.0
+        total = 0.0
+        with contextlib.suppress(psutil.NoSuchProcess):  # the browser is gone, which its pipe tells
+            for process in self._browser.children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if "--type=renderer" in process.cmdline():
+                        times = process.cpu_times()
+                        total += times.user + times.system
+        return total
+
     def kill_browser(self) -> None:
         """SIGKILL the browser's process group, which it leads itself; a browser that is gone is no failure."""
         browser, self._browser = self._browser, None

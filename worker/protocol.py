@@ -110,6 +110,8 @@ class Assign(ToWorker, frozen=True, tag=True):
     """Folder of this attempt, made by the worker; documents and evidence are written nowhere else."""
     deadline: Seconds
     """TASK_TIMEOUT, in seconds from now."""
+    limits: dict[Text, Seconds] = {}
+    """By step: after so many seconds in it the attempt is ended early, because it never took so long in this run."""
 
 
 class Refresh(ToWorker, frozen=True, tag=True):

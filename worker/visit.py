@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from worker.names import proposed_name
 from worker.observer import Navigation
 from worker.protocol import Document, Kind, Step
 from worker.site import Site, SiteFailure
+from worker.steps import NO_LIMITS, Steps
 from worker.vault import Vault
 
 _LONGEST_PATIENCE = 30.0
@@ -41,8 +42,6 @@ _SETTLED = 0.5
 
 _MOVING = 1.0
 """Seconds for which a page may move on by itself (meta refresh) before it has to look like one of a logged-in user."""
-
-_MOST_STEPS = 1_000
 
 _MOVED_ON = ("interrupted by another navigation", "net::ERR_ABORTED")
 """What `goto` says when the page before it was still on its way somewhere; once more then works."""
@@ -67,7 +66,16 @@ class Kit(msgspec.Struct, frozen=True):
 class Visit:
     """One attempt at a reference, or one errand. A recipe gets a new one for each and must not keep it."""
 
-    def __init__(self, kit: Kit, folder: Path, deadline: float, *, logging_in: bool = False) -> None:
+    def __init__(
+        self,
+        kit: Kit,
+        folder: Path,
+        deadline: float,
+        *,
+        logging_in: bool = False,
+        limits: Mapping[str, float] = NO_LIMITS,
+    ) -> None:
+        """`limits` are the seconds after which a step, by its name, is `overdue`."""
         self._kit = kit
         self._staging = Staging(folder)
         self._deadline = deadline
@@ -75,9 +83,7 @@ class Visit:
         self._logging_in = logging_in
         self._documents: dict[int, Document] = {}
         self._asked_for = 0
-        self._steps: list[Step] = []
-        self._step = ""
-        self._since = time.monotonic()
+        self._steps = Steps(limits)
         self._one_download = asyncio.Lock()
         self._over = False
 
@@ -108,9 +114,8 @@ class Visit:
 
     def step(self, name: str) -> None:
         """Say what begins now; the step before it ends. Shown live and timed in the report."""
-        self._end_step()
-        self._step, self._since = self._kit.mask(name)[:200], time.monotonic()
-        logger.debug("step: {}", self._step)
+        self._steps.begin(self._kit.mask(name))
+        logger.debug("step: {}", self.present_step[0])
 
     async def goto(self, url: str, wait_until: WaitUntil = "domcontentloaded") -> Response | None:
         """Open `url`, relative to the present page, and make sure that it is a page for somebody who is logged in.
@@ -250,7 +255,12 @@ class Visit:
     @property
     def present_step(self) -> tuple[str, float]:
         """The step's name and for how many seconds it has been going on."""
-        return self._step, time.monotonic() - self._since
+        return self._steps.present
+
+    @property
+    def overdue(self) -> asyncio.Event:
+        """Set when a step took longer than its limit."""
+        return self._steps.overdue
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -259,11 +269,8 @@ class Visit:
 
     def end(self) -> tuple[Step, ...]:
         """Close the visit, so that a recipe that goes on nevertheless touches nothing any more; return its steps."""
-        if not self._over:
-            self._end_step()
-            self._step = ""
         self._over = True
-        return tuple(self._steps)
+        return self._steps.end()
 
     # ------------------------------------------------------------------------------------------------ inside
     async def _settle(self, found: Locator, count: int) -> None:
@@ -277,10 +284,6 @@ class Visit:
     def _check_over(self) -> None:
         if self._over:
             raise SiteFailure(Kind.RECIPE_ERROR, "the recipe used a visit that is over")
-
-    def _end_step(self) -> None:
-        if self._step and len(self._steps) < _MOST_STEPS:
-            self._steps.append(Step(self._step, round(time.monotonic() - self._since, 3)))
 
     def _next_order(self) -> int:
         self._check_over()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from worker.recovery import Ladder, Unrecoverable
 from worker.session import capture
 from worker.settings import WorkerSettings
 from worker.site import Inventory, SiteFailure
+from worker.steps import NO_LIMITS
 from worker.trace import Trace
 from worker.visit import Kit, Visit
 from worker.watched import Watched
@@ -104,7 +105,7 @@ class Worker:
     def heartbeat(self) -> Heartbeat:
         """Return what the worker does at this moment."""
         step, seconds = self._visit.present_step if self._visit else ("", 0.0)
-        return Heartbeat(self._attempt, step, max(0.0, seconds), self._browser.traffic.take())
+        return Heartbeat(self._attempt, step, seconds, self._browser.traffic.take())
 
     def _answer(self, message: FromWorker) -> None:
         """Answer what the supervisor asked for, after the last of the requests that it took."""
@@ -112,9 +113,11 @@ class Worker:
             self._send(self.heartbeat())
         self._send(message)
 
-    def new_visit(self, folder: Path, deadline: float, *, logging_in: bool = False) -> Visit:
+    def new_visit(
+        self, folder: Path, deadline: float, *, logging_in: bool = False, limits: Mapping[str, float] = NO_LIMITS
+    ) -> Visit:
         """Return the visit for an attempt or errand; a check has one that tells what the recipe does with it."""
-        return Visit(self._kit, folder, deadline, logging_in=logging_in)
+        return Visit(self._kit, folder, deadline, logging_in=logging_in, limits=limits)
 
     @property
     def at_work(self) -> bool:
@@ -129,11 +132,12 @@ class Worker:
         """
         self._journal.ref, self._journal.attempt, self._attempt = message.ref, message.attempt, message.attempt
         try:
-            visit = self.new_visit(Path(message.staging), message.deadline)
+            visit = self.new_visit(Path(message.staging), message.deadline, limits=message.limits)
             failure = await self._run(
                 visit,
                 lambda: self._process(visit, message.ref),
                 message.deadline,
+                patient=message.last,
                 traced=self._settings.trace and message.last,
             )
             steps = visit.end()
@@ -235,8 +239,13 @@ class Worker:
         )
 
     # ------------------------------------------------------------------------------------------------ around it
-    async def _run(self, visit: Visit, work: Work, deadline: float, *, traced: bool = False) -> SiteFailure | None:
-        """Run the recipe's work in a browser that is whole; collect the evidence when it fails."""
+    async def _run(
+        self, visit: Visit, work: Work, deadline: float, *, patient: bool = True, traced: bool = False
+    ) -> SiteFailure | None:
+        """Run the recipe's work in a browser that is whole; collect the evidence when it fails.
+
+        Work that is not to be `patient` has another chance later.
+        """
         self._visit = visit
         trace = None
         try:
@@ -246,7 +255,7 @@ class Worker:
             self._browser.observer.begin()
             if traced:
                 trace = await Trace.begin(self._browser.context)
-            failure = await self._watched.run(work(), deadline)
+            failure = await self._watched.run(work(), deadline, visit.overdue, patient=patient)
         except (BrowserError, Overdue, PlaywrightError) as error:
             failure = SiteFailure(Kind.BROWSER_LOST, "the browser could not be made ready for the work")
             failure.__cause__ = error
@@ -260,8 +269,10 @@ class Worker:
 
     async def record(self, visit: Visit, failure: SiteFailure) -> None:
         """Log a failure and collect its evidence, while the page still shows it."""
-        step, _ = visit.present_step
-        if failure.kind is Kind.TIMEOUT and step:
+        step, seconds = visit.present_step
+        if visit.overdue.is_set() and failure.kind is Kind.STEP_TIMEOUT:
+            failure.args = (f"the step took much longer than it ever did before, {seconds:.1f} s: {step}",)
+        elif failure.kind is Kind.TIMEOUT and step:
             failure.args = (f"{failure}, the last of them in the step: {step}",)
         logger.warning("failed: {}: {}", failure.kind, failure)
         whole = self._browser.has_page

@@ -119,13 +119,17 @@ def _assign(run: RunState, slot: Slot, attempt: Attempt) -> None:
     slot.attempt = attempt.attempt
     slot.step, slot.step_since = "", run.now
     slot.move(SlotState.BUSY, run.now, run.now + run.policy.stuck_threshold)
+    last = attempt.number > run.policy.max_retries
+    # While the site is in doubt nobody knows how long anything takes.
+    hurried = not last and run.breaker.state is BreakerState.CLOSED
     assign = Assign(
         attempt=attempt.attempt,
         ref=reference.ref,
         number=attempt.number,
-        last=attempt.number > run.policy.max_retries,
+        last=last,
         staging=f"{run.policy.staging_root}/{attempt.attempt}",
         deadline=run.policy.task_timeout,
+        limits=run.patience.limits() if hurried else {},
     )
     run.do(Send(slot.number, slot.incarnation, assign))
 

@@ -20,6 +20,7 @@ def settle_success(run: RunState, attempt: Attempt, documents: tuple[Document, .
     reference = attempt.reference
     del run.attempts[attempt.attempt]
     run.queue.complete(reference)
+    run.patience.learn(attempt.steps)
     run.write(AttemptSucceeded(attempt.attempt, reference.ref_id, documents, attempt.steps))
     slot = run.slots[attempt.slot]
     slot.done += 1
@@ -39,6 +40,8 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
     rule = RULES[failure.kind]
     del run.attempts[attempt.attempt]
     reference.crashes += rule.crashed
+    if failure.kind in {Kind.STEP_TIMEOUT, Kind.PAGE_HUNG}:
+        run.patience.ended_early(failure.steps)
     counted = _is_charged(run, attempt, failure)
     if not counted:
         reference.attempts -= 1

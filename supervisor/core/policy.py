@@ -59,5 +59,9 @@ class Policy(msgspec.Struct, frozen=True):
     """Crashes of its browser or worker after which a reference is set aside and tried last, alone."""
     sick_failures: int = 3
     """Failures in a row of one worker, while others succeed: it gets a fresh browser, then a fresh process."""
+    step_patience: float = 6.0
+    """Times a step's usual longest, after which an attempt that is not the last one is ended; 0 for never."""
+    step_floor: float = 2.0
+    """Every step may take so long."""
     staging_root: str = ""
     """Folder under which each attempt has its staging folder, named by its number."""

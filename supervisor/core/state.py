@@ -10,6 +10,7 @@ from supervisor.core.breaker import Breaker
 from supervisor.core.commands import Command, Say, Write
 from supervisor.core.fleet import ALIVE, Slot, SlotState
 from supervisor.core.pace import Pace
+from supervisor.core.patience import Patience
 from supervisor.core.policy import Policy
 from supervisor.core.queue import Queue, State
 from supervisor.core.records import Incident, Record
@@ -57,6 +58,7 @@ class RunState:
         self.session = SharedSession(policy.fruitless_sessions)
         self.breaker = Breaker(policy)
         self.pace = Pace(policy, backlog.started, now)
+        self.patience = Patience(policy.step_patience, policy.step_floor)
         self.inventory_known = backlog.has_inventory
         self.loading = False
         self.reached = backlog.completed > 0

@@ -325,6 +325,7 @@ class Children:
         demand(holder is None, f"{child} gets {ref} while {holder} works on it")
         demand(not child.attempt, f"{child} gets attempt {attempt} while it holds {child.attempt}")
         demand(row.state == "in_progress" and row.attempt == attempt, f"attempt {attempt} is sent before it is durable")
+        demand(not message.last or not message.limits, f"{child} is hurried at the last attempt")
         demand(child.session == world.inspector.sessions[attempt], f"{child} gets a reference with an old session")
         limit = world.policy.recycle_after
         demand(not limit or child.tasks < limit, f"{child} was not recycled after {child.tasks} references")

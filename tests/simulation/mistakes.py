@@ -14,7 +14,7 @@ from supervisor.core.records import AttemptFailed, AttemptStarted, AttemptSuccee
 from supervisor.core.state import RunState, Stage
 from supervisor.shell.conductor import Conductor
 from tests.simulation.trouble import Night, Trouble
-from worker.protocol import Failed, Kind, Succeeded
+from worker.protocol import Assign, Failed, Kind, Succeeded
 
 Patch = pytest.MonkeyPatch
 Apply = Callable[[Patch], None]
@@ -48,6 +48,14 @@ def _rule(patch: Patch, kind: Kind, **changes: Any) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- answers and deaths
+@mistake
+def hurries_the_last_attempt_too(patch: Patch) -> None:
+    def hurried(**values: Any) -> Assign:
+        return Assign(**(values | {"limits": {"fetch the documents": 10.0}}))
+
+    patch.setattr(dispatch, "Assign", hurried)
+
+
 @mistake
 def accepts_an_answer_of_a_dead_attempt(patch: Patch) -> None:
     def any_answer(run: RunState, slot: Slot, number: int, *, ready: bool) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from supervisor.core.events import WorkerGarbled
 from tests.simulation.child import Child
 from tests.simulation.trouble import Trouble
+from tests.simulation.website import FOR_EVER
 from worker.protocol import (
     Assign,
     Document,
@@ -16,6 +17,7 @@ from worker.protocol import (
     Outbound,
     Ready,
     StartFailed,
+    Step,
     Succeeded,
 )
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from tests.simulation.children import Children
 
 _CRASHES = frozenset({Kind.WORKER_DIED, Kind.BROWSER_LOST, Kind.PAGE_CRASHED})
+_STEP = "fetch the documents"
 _DOCUMENT = Document("a.pdf", "https://site/a.pdf", 1, "0" * 64, 1)
 
 
@@ -135,8 +138,12 @@ class Work:
         elif truth.seconds > message.deadline:
             truth.seconds /= 2
             kind = Kind.TIMEOUT
+        elif truth.seconds > (limit := message.limits.get(_STEP, FOR_EVER)):
+            steps = (Step(_STEP, limit),)
+            return limit, Failed(attempt, Kind.STEP_TIMEOUT, "slower than ever", ready=ready, steps=steps)
         if kind is None:
-            return seconds, Succeeded(attempt, (_DOCUMENT,) * rng.randint(1, 3))
+            steps = (Step(_STEP, seconds),)
+            return seconds, Succeeded(attempt, (_DOCUMENT,) * rng.randint(1, 3), steps)
         if kind is Kind.WORKER_DIED:
             world.later(seconds, self.children.die, child, -11)
             return seconds, Heartbeat(attempt, "dying", 0.0)

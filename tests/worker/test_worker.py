@@ -192,6 +192,22 @@ def test_an_endless_script_is_found_long_before_the_deadline(worker: Child) -> N
     assert isinstance(following, Succeeded), worker.said()
 
 
+def test_a_step_that_takes_longer_than_its_limit_ends_the_attempt(worker: Child) -> None:
+    """The step is named, the evidence is there, and the next reference works; other steps have no limit."""
+    staging = worker.folder / "limited"
+    limits = {"fetch the documents": 1.0, "recover": 0.001}
+    worker.send(Assign(next(_numbers), "idle", 1, False, str(staging), 60.0, limits))
+    answer = worker.expect(Failed)
+    assert (answer.kind, answer.ready) == (Kind.STEP_TIMEOUT, False), answer
+    assert "took much longer than it ever did before" in answer.message
+    assert answer.message.endswith(": fetch the documents")
+    assert answer.steps[-1].seconds >= 1.0
+    assert (staging / "evidence" / "screenshot.png").exists()
+    worker.expect(Ready)
+    following, _ = assign(worker, "plain")
+    assert isinstance(following, Succeeded), worker.said()
+
+
 def test_the_heartbeat_tells_attempt_and_step(worker: Child, lot: LotSite) -> None:
     """So that the display can show what a worker is doing, and for how long."""
     lot.arrived.clear()

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -29,6 +29,7 @@ from worker.protocol import (
 )
 from worker.recovery import Unrecoverable
 from worker.site import SiteFailure
+from worker.steps import NO_LIMITS
 from worker.visit import Kit, Visit
 from worker.work import Worker
 
@@ -118,9 +119,11 @@ class CheckingWorker(Worker):
             self._tell(Passed(self._stage, self._seconds()))
 
     # -------------------------------------------------------------------------------------- what the worker calls
-    def new_visit(self, folder: Path, deadline: float, *, logging_in: bool = False) -> Visit:
+    def new_visit(
+        self, folder: Path, deadline: float, *, logging_in: bool = False, limits: Mapping[str, float] = NO_LIMITS
+    ) -> Visit:
         """Return a visit that tells what it does."""
-        visit = TellingVisit(self._kit_of_check, folder, deadline, logging_in=logging_in)
+        visit = TellingVisit(self._kit_of_check, folder, deadline, logging_in=logging_in, limits=limits)
         visit.tell, visit.mask, visit.calls = self._tell, self._kit_of_check.mask, self._calls
         return visit
 
