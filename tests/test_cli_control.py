@@ -1,6 +1,7 @@
 """Steering a real run from another terminal."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -48,16 +49,21 @@ def test_a_run_is_paused_scaled_retried_and_stopped_from_outside(tmp_path: Path)
             wait_for(directory, lambda now: now.run.state == "paused" and now.totals.in_progress == 0)
             assert ask("scale", name, "2").stdout == "2 workers\n"
             retried = ask("retry", name, "--failed")
-            assert retried.stdout == "queued again\n"
+            assert re.fullmatch(r"\d+ references? queued again\n", retried.stdout)
             with LedgerReader(directory.ledger) as reader:
                 assert reader.totals().failed == 0
             assert ask("resume", name).stdout == "goes on\n"
             assert ask("restart", name, "1").stdout.startswith("worker 1 is a fresh one")
-            assert ask("stop", name, "--now").returncode == 0
+            stopped = ask("stop", name, "--now")
+            assert stopped.returncode == 0
+            assert "it has ended with exit code 3: stopped by the operator; " in stopped.stdout
             assert run.wait(DEADLINE) == 3
         finally:
             run.kill()
     assert not directory.control.exists()
+    log = (directory.logs / "supervisor.log").read_text()
+    for sentence in ('the operator asks: {"do":"scale","workers":2}', "the operator is told: 2 workers"):
+        assert sentence in log
     with LedgerReader(directory.ledger) as reader:
         assert reader.totals() == reader.counted()
         assert {"paused", "scaled", "resumed", "reopened", "ending"} <= {row.what for row in reader.incidents()}
@@ -65,10 +71,13 @@ def test_a_run_is_paused_scaled_retried_and_stopped_from_outside(tmp_path: Path)
 
 @pytest.mark.parametrize("words", [("pause",), ("resume",), ("scale", "3"), ("restart", "1")])
 def test_without_a_run_there_is_nothing_to_steer(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """One sentence, exit code 2."""
+    """One sentence, exit code 2; but to stop what has ended is no mistake."""
     directory = RunDirectory(tmp_path / "night")
     directory.create()
     Ledger.create(directory.ledger, site="x", wall=0.0).close()
     told = ask(words[0], str(directory.path), *words[1:])
     assert told.returncode == 2
     assert told.stderr == f"nightfleet: no run is active in {directory.path}\n"
+    stopped = ask("stop", str(directory.path))
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    assert stopped.stdout == f"no run is active in {directory.path}: there is nothing to stop\n"

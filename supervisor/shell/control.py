@@ -63,6 +63,8 @@ class _Pending:
         self.batch: int | None = None
         """What follows from the request is in the ledger with this batch."""
         self.selected: Future[list[Entry]] | None = None
+        self.chosen = 0
+        """References that the request is about."""
         self.incarnation = 0
 
 
@@ -173,7 +175,9 @@ class Control:
             if pending is not None and pending.selected is not None and pending.selected.done():
                 selected, pending.selected = pending.selected, None
                 try:
-                    yield RetryRequested(tuple(selected.result()))
+                    entries = tuple(selected.result())
+                    pending.chosen = len(entries)
+                    yield RetryRequested(entries)
                 except (UserError, sqlite3.Error) as error:
                     self._say(client, Answer(ok=False, done=True, sentence=str(error)))
             yield from self._next(client)
@@ -191,7 +195,8 @@ class Control:
                 missing(self._run, pending.request, pending.incarnation) if written else "it is not written down yet"
             )
             if not wanting:
-                self._say(client, Answer(ok=True, done=True, sentence=outcome(self._run, pending.request)))
+                sentence = outcome(self._run, pending.request, pending.chosen)
+                self._say(client, Answer(ok=True, done=True, sentence=sentence))
                 if client.received:
                     self._inbox.put(TimePassed())  # another request of this client waits: come round again
             elif now - pending.since >= PATIENCE:
@@ -274,6 +279,8 @@ class Control:
         return self._conductor.machine.run
 
     def _say(self, client: _Client, answer: Answer, *, last: bool = False) -> None:
+        if client.pending is not None and not isinstance(client.pending.request, Ping):
+            self._journal.note(f"the operator is told: {clean(answer.sentence, 1000)}")
         client.pending = None
         client.leaving = client.leaving or last
         client.to_send += msgspec.json.encode(answer) + b"\n"

@@ -38,8 +38,14 @@ def missing(run: RunState, request: Request, incarnation: int) -> str:
     return ""
 
 
-def outcome(run: RunState, request: Request) -> str:
-    """Say what the request has brought about."""
+def outcome(run: RunState, request: Request, chosen: int = 0) -> str:
+    """Say what the request has brought about.
+
+    Args:
+        run: the core's state.
+        request: what was asked.
+        chosen: how many references it was about, where it was about some.
+    """
     flying = len(run.attempts)
     match request:
         case Ping():
@@ -61,7 +67,9 @@ def outcome(run: RunState, request: Request) -> str:
             said = f"worker {number} is a fresh one, incarnation {run.slots[number].incarnation}"
         case Retry():
             later = run.stage is not Stage.RUNNING
-            said = "queued again" + ("; the run is ending, so the next start takes them" if later else "")
+            said = f"{plural(chosen, 'reference')} queued again" + (
+                "; the run is ending, so the next start takes them" if later else ""
+            )
         case _:
             assert_never(request)
     return said

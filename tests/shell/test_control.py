@@ -221,7 +221,7 @@ def test_a_retry_takes_only_what_the_ledger_says_has_failed(desk: Desk, caller: 
         assert words in answer.sentence
     assert desk.machine.run.queue.failed == 1
     caller.ask(do="retry", refs=["A-1"])
-    assert caller.answer(desk) == Answer(ok=True, done=True, sentence="queued again")
+    assert caller.answer(desk) == Answer(ok=True, done=True, sentence="1 reference queued again")
     assert desk.machine.run.queue.failed == 0
     desk.machine.check_invariants()
 
