@@ -103,6 +103,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     login_tries: Annotated[
         int, Meta(ge=1, le=100, description="Logins that fail without being refused before the run is given up.")
     ] = 3
+    stolen_sessions: Annotated[
+        int, Meta(ge=1, le=1000, description="Sessions in a row taken away soon after the login that stop the run.")
+    ] = 4
+    stolen_window: Annotated[
+        float, Meta(gt=0, le=_DAY, extra=_SECONDS, description="How soon after a login that is.")
+    ] = 60.0
     breaker_pause: Annotated[
         float, Meta(gt=0, le=3600, extra=_SECONDS, description="First pause when the site is down; doubles.")
     ] = 5.0

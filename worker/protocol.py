@@ -88,6 +88,13 @@ class ExportInventory(ToWorker, frozen=True, tag=True):
     deadline: Seconds
 
 
+class ProveSession(ToWorker, frozen=True, tag=True):
+    """Open the inventory page to see whether the session holds. Answered by `SessionProven` or `ErrandFailed`."""
+
+    errand: Count
+    deadline: Seconds
+
+
 class UseSession(ToWorker, frozen=True, tag=True):
     """Take this session (opaque bytes from a `LoggedIn`) for all that follows. Not answered."""
 
@@ -184,6 +191,12 @@ class InventoryExported(FromWorker, frozen=True, tag=True):
     encoding: Text
 
 
+class SessionProven(FromWorker, frozen=True, tag=True):
+    """The inventory page is one for who is logged in."""
+
+    errand: Count
+
+
 class ErrandFailed(FromWorker, frozen=True, tag=True):
     """A login or an export came to nothing. `ready` as in `Failed`."""
 
@@ -224,6 +237,8 @@ class Succeeded(FromWorker, frozen=True, tag=True):
     attempt: Count
     documents: tuple[Document, ...]
     steps: tuple[Step, ...] = ()
+    proven: bool = True
+    """A page of this attempt was seen to be one for who is logged in."""
 
 
 class Failed(FromWorker, frozen=True, tag=True):
@@ -241,7 +256,7 @@ class Failed(FromWorker, frozen=True, tag=True):
     steps: tuple[Step, ...] = ()
 
 
-Inbound = Adopt | LogIn | ExportInventory | UseSession | Assign | Refresh | ShutDown
+Inbound = Adopt | LogIn | ExportInventory | ProveSession | UseSession | Assign | Refresh | ShutDown
 Outbound = (
     Hello
     | BrowserStarted
@@ -250,6 +265,7 @@ Outbound = (
     | Heartbeat
     | LoggedIn
     | InventoryExported
+    | SessionProven
     | ErrandFailed
     | Succeeded
     | Failed

@@ -17,15 +17,33 @@ class Phase(Enum):
 class Attempt:
     """A live attempt; `verdict` is set when its worker is condemned."""
 
-    __slots__ = ("attempt", "generation", "incarnation", "number", "phase", "reference", "slot", "steps", "verdict")
+    __slots__ = (
+        "answered",
+        "attempt",
+        "begun",
+        "generation",
+        "incarnation",
+        "number",
+        "phase",
+        "proven",
+        "reference",
+        "slot",
+        "steps",
+        "verdict",
+    )
 
-    def __init__(self, attempt: int, reference: Reference, slot: int, incarnation: int, generation: int) -> None:
+    def __init__(
+        self, attempt: int, reference: Reference, slot: int, incarnation: int, generation: int, *, now: float
+    ) -> None:
         self.attempt = attempt
         self.reference = reference
         self.number = reference.attempts
         self.slot = slot
         self.incarnation = incarnation
         self.generation = generation
+        self.begun = self.answered = now
+        self.proven = False
+        """The worker saw a page for who is logged in, after it was handed the reference."""
         self.phase = Phase.RUNNING
         self.steps: tuple[Step, ...] = ()
         self.verdict: Failed | None = None

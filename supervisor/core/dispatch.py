@@ -43,7 +43,7 @@ def _end_when_done(run: RunState) -> None:
         return
     elif run.breaker.exhausted(run.now):
         run.end(EXIT_STOPPED, f"the site was down for {outage:.0f} s: {run.breaker.reason}")
-    elif run.session.exhausted(run.now, outage):
+    elif run.sessions.exhausted(run.now, outage):
         run.end(EXIT_STOPPED, f"nobody could log in for {outage:.0f} s")
 
 
@@ -85,15 +85,19 @@ def _hand_out(run: RunState) -> None:
     """Give every idle worker what the run needs most: a login, an export, a reference."""
     if run.pauses:
         return
-    if run.in_doubt and not run.attempts:
-        run.session.ask_again()
     idle = [slot for slot in run.slots.values() if slot.state is SlotState.IDLE and run.now >= slot.rest_until]
-    for slot in sorted(idle, key=lambda slot: slot.since):  # whoever has waited longest comes first
+    idle.sort(key=lambda slot: slot.since)  # whoever has waited longest comes first
+    if run.in_doubt and not run.attempts and idle and not errands.under_way(run):
+        run.sessions.of(idle[0].number).ask_again(run.now)
+    for slot in idle:
         if not run.breaker.allows(len(run.attempts), run.now):
             return
-        if not run.session.valid or not run.inventory_known:
-            if not errands.under_way(run) and run.now >= run.session.not_before:
+        session = run.sessions.of(slot.number)
+        if not session.valid or not run.inventory_known:
+            if not errands.under_way(run) and run.now >= session.not_before:
                 errands.next_errand(run, slot)
+            if run.sessions.own:  # those that are logged in go on meanwhile
+                continue
             return
         if run.pace.wait(run.now):
             return
@@ -102,11 +106,13 @@ def _hand_out(run: RunState) -> None:
             return
         if run.breaker.doubts(reference):  # a login can tell
             run.queue.put_back(reference, None)
-            run.session.ask_again()
-            errands.next_errand(run, slot)
+            if not errands.under_way(run):
+                session.ask_again(run.now)
+                errands.next_errand(run, slot)
             return
         reference.attempts += 1
-        attempt = Attempt(run.number("attempt"), reference, slot.number, slot.incarnation, run.session.generation)
+        number = run.number("attempt")
+        attempt = Attempt(number, reference, slot.number, slot.incarnation, session.generation, now=run.now)
         _assign(run, slot, attempt)
 
 
@@ -140,11 +146,14 @@ def _let_go(run: RunState, slot: Slot) -> None:
 
 
 def _drain(run: RunState) -> None:
-    """Wait for the attempts in flight; let the workers go that hold nothing."""
+    """Wait for the attempts in flight; let the workers go that hold nothing and have nothing left to prove."""
     for slot in run.slots.values():
         if slot.state is SlotState.IDLE:
-            _let_go(run, slot)
-        elif slot.state in {SlotState.STARTING, SlotState.RECOVERING, SlotState.ERRAND}:
+            if not errands.prove(run, slot):
+                _let_go(run, slot)
+        elif slot.state in {SlotState.STARTING, SlotState.RECOVERING, SlotState.ERRAND} and not errands.is_proving(
+            slot
+        ):
             dismiss(run, slot)
     _finish_when_empty(run)
 
@@ -154,6 +163,7 @@ def _finish_when_empty(run: RunState) -> None:
         return
     if run.ending is None:
         raise AssertionError("the run drains without a reason")
+    errands.leave_unproven(run)
     if run.ending.code == EXIT_STOPPED and run.inventory_known and not run.queue.unfinished:
         run.ending = _done(run)  # it was stopped, but there was nothing left to do
     run.stage = Stage.FINISHED

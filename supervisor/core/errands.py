@@ -1,14 +1,36 @@
 """Logging in and exporting the inventory: one worker does it, and the others wait for what it brings."""
 
+from supervisor.core.breaker import BreakerState
 from supervisor.core.commands import LoadInventory, Send
 from supervisor.core.failures import RULES
 from supervisor.core.fleet import Slot, SlotState
-from supervisor.core.outcomes import forgive_suspects, session_lost, site_answered, site_unreachable, throttle
-from supervisor.core.state import EXIT_LOGIN_REFUSED, EXIT_RECIPE, EXIT_STOPPED, RunState
-from worker.protocol import ErrandFailed, ExportInventory, InventoryExported, Kind, LoggedIn, LogIn, UseSession
+from supervisor.core.outcomes import (
+    forgive_suspects,
+    login_refused,
+    session_lost,
+    site_answered,
+    site_unreachable,
+    throttle,
+)
+from supervisor.core.state import EXIT_RECIPE, EXIT_STOPPED, RunState
+from worker.protocol import (
+    ErrandFailed,
+    ExportInventory,
+    InventoryExported,
+    Kind,
+    LoggedIn,
+    LogIn,
+    ProveSession,
+    UseSession,
+)
 
 _GRACE = 30.0
 """Seconds that a worker gets beyond an errand's deadline to say that it was not met."""
+
+_PROOFS = 3
+"""Proofs in a row that may come to nothing at the end of a run."""
+
+_PROOF_SECONDS = 30.0
 
 _OF_THE_RECIPE = frozenset({Kind.RECIPE_ERROR, Kind.EXPORT_INVALID, Kind.NOT_FOUND, Kind.CERTIFICATE})
 """Failures of the first login, or of the export, that another try would not change."""
@@ -27,64 +49,119 @@ def under_way(run: RunState) -> bool:
 def next_errand(run: RunState, slot: Slot) -> None:
     """Send an idle worker for what the run lacks: the session, or else the inventory."""
     limit = run.policy.errand_timeout
-    if run.session.valid:
+    if run.sessions.of(slot.number).valid:
         give_session(run, slot)
-        errand = _begin(run, slot)
+        errand = _begin(run, slot, limit)
         staging = f"{run.policy.staging_root}/errand-{errand}"
         run.do(Send(slot.number, slot.incarnation, ExportInventory(errand, staging, limit)))
     else:
-        run.do(Send(slot.number, slot.incarnation, LogIn(_begin(run, slot), limit)))
+        run.do(Send(slot.number, slot.incarnation, LogIn(_begin(run, slot, limit), limit)))
 
 
 def give_session(run: RunState, slot: Slot) -> None:
     """See that the worker has the present session before it is sent anywhere."""
-    if slot.generation != run.session.generation:
-        slot.generation = run.session.generation
-        run.do(Send(slot.number, slot.incarnation, UseSession(run.session.content)))
+    session = run.sessions.of(slot.number)
+    if slot.generation != session.generation:
+        slot.generation = session.generation
+        run.do(Send(slot.number, slot.incarnation, UseSession(session.content)))
 
 
-def _begin(run: RunState, slot: Slot) -> int:
+def prove(run: RunState, slot: Slot) -> bool:
+    """At the end of a run, have a worker prove the session for what was fetched last; say whether it stays for that."""
+    session = run.sessions.of(slot.number)
+    if not session.valid or session.proof_tries >= _PROOFS or run.breaker.state is not BreakerState.CLOSED:
+        return False
+    others = [other for other in run.slots.values() if run.sessions.of(other.number) is session]
+    if any(other.state is SlotState.BUSY or is_proving(other) for other in others):
+        return False  # that worker is here for longer
+    if any(run.sessions.of(attempt.slot) is session for attempt in run.attempts.values()):
+        return True  # what is being published is to be proven as well
+    if not session.has_unproven:
+        return False
+    give_session(run, slot)
+    limit = min(run.policy.errand_timeout, _PROOF_SECONDS)
+    run.do(Send(slot.number, slot.incarnation, ProveSession(_begin(run, slot, limit), limit)))
+    slot.proving = True
+    return True
+
+
+def is_proving(slot: Slot) -> bool:
+    """Say whether this worker's errand is the proof of the session."""
+    return slot.proving and slot.state is SlotState.ERRAND
+
+
+def proven(run: RunState, slot: Slot, begun: float) -> None:
+    """The session was alive when this proof, begun at that time, was made."""
+    slot.proving = False
+    run.sessions.of(slot.number).proven_until(slot.generation, begun)
+
+
+def leave_unproven(run: RunState) -> None:
+    """Nobody is left who could prove the session: say for how much this matters."""
+    left = sum(len(session.take_unproven()) for session in run.sessions.all)
+    if left:
+        text = f"the documents of the last {left} references were not confirmed by a later page for who is logged in"
+        run.incident("unproven", text, level="WARNING")
+
+
+def _begin(run: RunState, slot: Slot, limit: float) -> int:
     slot.errand = run.number("errand")
-    slot.move(SlotState.ERRAND, run.now, run.now + run.policy.errand_timeout + _GRACE)
+    slot.proving = False
+    slot.move(SlotState.ERRAND, run.now, run.now + limit + _GRACE)
     return slot.errand
 
 
 def logged_in(run: RunState, slot: Slot, message: LoggedIn) -> None:
     """The session is there; the others get it before their next reference."""
-    run.session.renewed(message.session, run.now)
-    slot.generation = run.session.generation
+    session = run.sessions.of(slot.number)
+    session.renewed(message.session, run.now)
+    slot.generation = session.generation
     site_answered(run, proof=False)
     run.incident("logged_in", "logged in", slot)
 
 
-def exported(run: RunState, message: InventoryExported) -> None:
+def exported(run: RunState, slot: Slot, message: InventoryExported) -> None:
     """The export lies in the staging folder of its errand."""
-    run.session.succeeded()
+    run.sessions.of(slot.number).succeeded()
     run.loading = True
     run.do(LoadInventory(message.errand, message.file, message.column, message.delimiter, message.encoding))
 
 
-def failed(run: RunState, failure: ErrandFailed) -> None:
-    """A login or an export came to nothing: again after a pause, or the end of the run."""
+def failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
+    """A login, an export or a proof came to nothing: again after a pause, or the end of the run."""
     kind, message = failure.kind, failure.message
-    exporting = run.session.valid
+    session = run.sessions.of(slot.number)
+    if slot.proving:
+        slot.proving = False
+        _unproven(run, slot, failure)
+        return
+    exporting = session.valid
     what = "the inventory could not be exported" if exporting else "the login did not succeed"
     run.incident("errand_failed", f"{what}: {kind}: {message}", level="WARNING")
     if kind is Kind.LOGIN_REFUSED:
-        run.end(EXIT_LOGIN_REFUSED, f"the site refused the login: {message}")
+        login_refused(run, message)
         return
-    if kind in _OF_THE_RECIPE and (exporting or not run.session.generation):
+    if kind in _OF_THE_RECIPE and (exporting or not session.generation):
         run.end(EXIT_RECIPE, f"{what}: {message}")
         return
     if kind is Kind.SESSION_EXPIRED and exporting:
-        session_lost(run, run.session.generation, 0)
+        session_lost(run, slot.number, session.generation, 0)
         return
-    run.session.failed(run.now, min(run.policy.retry_delay * 2.0**run.session.tries, run.policy.retry_delay_limit))
+    session.failed(run.now, min(run.policy.retry_delay * 2.0 ** min(session.tries, 30), run.policy.retry_delay_limit))
     if kind is not Kind.RATE_LIMITED:
         forgive_suspects(run)  # where not even a login succeeds, no reference is to blame
-    if not run.reached and run.session.tries >= run.policy.login_tries:
-        run.end(EXIT_STOPPED, f"{what} in {run.session.tries} tries: {message}")
+    if not run.reached and session.tries >= run.policy.login_tries:
+        run.end(EXIT_STOPPED, f"{what} in {session.tries} tries: {message}")
     elif kind is Kind.RATE_LIMITED:
         throttle(run, failure.retry_after)
     elif RULES[kind].alike is not None and run.reached:
         site_unreachable(run, message)
+
+
+def _unproven(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
+    session = run.sessions.of(slot.number)
+    run.incident("errand_failed", f"the session was not proven: {failure.kind}: {failure.message}", level="WARNING")
+    if failure.kind is Kind.SESSION_EXPIRED:
+        session_lost(run, slot.number, slot.generation, 0)
+    else:
+        session.proof_tries += 1

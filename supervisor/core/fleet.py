@@ -78,6 +78,7 @@ class Slot:
         "not_before",
         "number",
         "others_succeeded",
+        "proving",
         "recycle",
         "rest_until",
         "restarts",
@@ -100,6 +101,8 @@ class Slot:
         self.rest_until = now
         self.attempt = 0
         self.errand = 0
+        self.proving = False
+        """Its errand is the proof that the session still holds."""
         self.generation = 0
         self.tasks = 0
         self.done = 0

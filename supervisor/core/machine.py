@@ -12,7 +12,7 @@ from supervisor.core import dispatch, errands, outcomes, watchdog
 from supervisor.core import events as ev
 from supervisor.core.attempts import Attempt, Phase
 from supervisor.core.backlog import Backlog
-from supervisor.core.commands import Command, Publish
+from supervisor.core.commands import Command
 from supervisor.core.fleet import ALIVE, HEARD, Slot, SlotState
 from supervisor.core.policy import Policy
 from supervisor.core.records import Entry, ReferenceGivenUp, ReferenceReopened
@@ -29,6 +29,7 @@ from worker.protocol import (
     LoggedIn,
     Outbound,
     Ready,
+    SessionProven,
     StartFailed,
     Succeeded,
 )
@@ -78,7 +79,8 @@ class Machine:
         if working:
             wait = run.pace.wait(now)
             paced = now + wait if wait else None
-            for due in (run.queue.next_due(), run.breaker.next_deadline(), run.session.not_before, paced):
+            logins = [session.not_before for session in run.sessions.all]
+            for due in (run.queue.next_due(), run.breaker.next_deadline(), *logins, paced):
                 if due is not None and now < due < first:
                     first = due
         return first
@@ -128,7 +130,7 @@ def _take(run: RunState, event: ev.Event) -> None:
                     run.pace.delayed(run.now)
         case ev.LoopStalled(seconds=seconds):
             run.breaker.postpone(seconds)
-            run.session.postpone(seconds)
+            run.sessions.postpone(seconds)
             for slot in run.slots.values():
                 slot.postpone(seconds)
             run.incident("stalled", f"the supervisor stood still for {seconds:.1f} s, which no deadline counts")
@@ -232,16 +234,17 @@ def _hear(run: RunState, slot: Slot, message: Outbound) -> None:
                 errands.logged_in(run, slot, message)
         case InventoryExported(errand=errand):
             if _errand_answered(run, slot, errand, ready=True):
-                errands.exported(run, message)
+                errands.exported(run, slot, message)
+        case SessionProven(errand=errand):
+            begun = slot.since
+            if _errand_answered(run, slot, errand, ready=True):
+                errands.proven(run, slot, begun)
         case ErrandFailed(errand=errand, ready=ready):
             if _errand_answered(run, slot, errand, ready=ready):
-                errands.failed(run, message)
-        case Succeeded(attempt=number, documents=documents, steps=steps):
+                errands.failed(run, slot, message)
+        case Succeeded(attempt=number):
             if _answered(run, slot, number, ready=True):
-                attempt = run.attempts[number]
-                attempt.phase, attempt.steps = Phase.PUBLISHING, steps
-                reference = attempt.reference
-                run.do(Publish(number, reference.ref_id, reference.ref, attempt.number, documents))
+                outcomes.succeeded(run, run.attempts[number], message)
         case Failed(attempt=number, ready=ready):
             if _answered(run, slot, number, ready=ready):
                 outcomes.settle_failure(run, run.attempts[number], message)
@@ -281,4 +284,4 @@ def _after_death(run: RunState, slot: Slot) -> None:
     """An errand that died with its worker is a failed errand."""
     death, slot.death = slot.death, None
     if death is not None and death.errand and run.stage is Stage.RUNNING:
-        errands.failed(run, death)
+        errands.failed(run, slot, death)

@@ -4,15 +4,27 @@
 confirmed dead, and not before.
 """
 
-from supervisor.core.attempts import Attempt
+from supervisor.core.attempts import Attempt, Phase
 from supervisor.core.breaker import BreakerState, Suspect
-from supervisor.core.commands import Discard, Send
+from supervisor.core.commands import Discard, Publish, Say, Send
 from supervisor.core.failures import RULES, Concern
 from supervisor.core.fleet import SlotState
 from supervisor.core.queue import Reference, State
-from supervisor.core.records import AttemptFailed, AttemptForgiven, AttemptSucceeded
+from supervisor.core.records import AttemptFailed, AttemptForgiven, AttemptSucceeded, Incident, SuccessDoubted
 from supervisor.core.state import EXIT_LOGIN_REFUSED, EXIT_STOPPED, RunState
-from worker.protocol import Document, Failed, Kind, Refresh
+from worker.protocol import Document, Failed, Kind, Refresh, Succeeded
+
+
+def succeeded(run: RunState, attempt: Attempt, answer: Succeeded) -> None:
+    """The worker has staged the documents: publish them, unless its session was found gone meanwhile."""
+    attempt.answered, attempt.steps, attempt.proven = run.now, answer.steps, answer.proven
+    if run.sessions.of(attempt.slot).is_doubtful(attempt.generation, run.now):
+        text = "while the documents came the session was found gone: what came may not be what was asked for"
+        settle_failure(run, attempt, Failed(attempt.attempt, Kind.SESSION_EXPIRED, text, ready=True))
+        return
+    attempt.phase = Phase.PUBLISHING
+    reference = attempt.reference
+    run.do(Publish(attempt.attempt, reference.ref_id, reference.ref, attempt.number, answer.documents))
 
 
 def settle_success(run: RunState, attempt: Attempt, documents: tuple[Document, ...]) -> None:
@@ -29,9 +41,47 @@ def settle_success(run: RunState, attempt: Attempt, documents: tuple[Document, .
     for other in run.slots.values():
         if other is not slot and other.failures:
             other.others_succeeded = True
-    run.session.proved()
     site_answered(run)
     run.say("INFO", f"completed, {len(documents)} documents", attempt=attempt)
+    _confirm(run, attempt)
+
+
+def _confirm(run: RunState, attempt: Attempt) -> None:
+    """A success proves the session for all that was fetched before the attempt began, and waits for a later proof."""
+    session = run.sessions.of(attempt.slot)
+    session.proved()
+    if session.is_doubtful(attempt.generation, attempt.answered):
+        _recall(run, attempt.attempt, attempt.reference)
+        return
+    if attempt.proven:
+        session.proven_until(attempt.generation, attempt.begun)
+    session.remember(attempt.generation, attempt.answered, attempt.attempt, attempt.reference)
+    thief = run.sessions.thief
+    thief.served(attempt.reference.ref_id)
+    if thief.at_work:
+        advice = (
+            "does the site allow one session an account, so that the workers' own logins end each other?"
+            if run.sessions.own
+            else "does somebody else log in with this account, or does the site want a login for each browser?"
+        )
+        run.end(
+            EXIT_STOPPED,
+            f"the session was taken away {run.policy.stolen_sessions} times in a row within"
+            f" {run.policy.stolen_window:.0f} s of the login: {advice}",
+        )
+
+
+def _recall(run: RunState, attempt: int, reference: Reference) -> None:
+    """Have a completed reference fetched again, as nobody knows whether its documents came before the session ended."""
+    if reference.free >= run.policy.free_returns:
+        return
+    reference.free += 1
+    reference.attempts -= 1
+    run.queue.recall(reference)
+    run.write(SuccessDoubted(attempt, reference.ref_id))
+    detail = "fetched again: its documents came after the last proof of being logged in, and the session is gone"
+    run.write(Incident("recalled", detail, 0, reference.ref_id, attempt))
+    run.do(Say("WARNING", detail, 0, reference.ref, attempt))
 
 
 def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
@@ -71,7 +121,9 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
         text = f"failed for good at attempt {reference.attempts}: {failure.kind}: {failure.message}"
         run.say("ERROR", text, attempt=attempt)
     else:
-        last = not counted and rule.concern is not Concern.RUN
+        # Who met the login page is tried at once with the new session: that tells a stolen session from a bad page.
+        first_loss = failure.kind is Kind.SESSION_EXPIRED and reference.free == 1
+        last = not counted and rule.concern is not Concern.RUN and not first_loss
         run.queue.put_back(reference, run.now + delay if delay > 0 else None, last=last)
         fate = f"tried again in {delay:.1f} s" if counted else "goes back uncounted"
         run.say("WARNING", f"attempt {attempt.number}: {failure.kind}: {failure.message}; {fate}", attempt=attempt)
@@ -106,17 +158,29 @@ def throttle(run: RunState, retry_after: float | None) -> None:
     run.incident("throttled", _breaker_text(run), level="WARNING")
 
 
-def session_lost(run: RunState, generation: int, ref_id: int) -> None:
-    """A worker met the login page with the session of this generation, for this reference (0: on an errand)."""
-    if not run.session.expired(generation, ref_id):
+def session_lost(run: RunState, slot: int, generation: int, ref_id: int) -> None:
+    """The worker in this slot met the login page with the session of this generation, for this reference (0: none)."""
+    session = run.sessions.of(slot)
+    if not session.expired(generation, ref_id):
         return
-    run.incident("session_lost", "the session is gone; one worker logs in again while the others wait", level="WARNING")
-    if run.session.hopeless:
+    what = "it logs in again" if run.sessions.own else "one worker logs in again while the others wait"
+    run.incident("session_lost", f"the session is gone; {what}", level="WARNING")
+    if not session.is_known_loser(ref_id):
+        run.sessions.thief.lost(run.now - session.since, ref_id)
+    for attempt, reference in session.take_unproven():
+        _recall(run, attempt, reference)
+    if session.hopeless:
         run.end(
             EXIT_STOPPED,
             f"the session was lost {run.policy.fruitless_sessions} times in a row before anything was completed:"
             " does somebody else log in with this account, or does the site allow one session only?",
         )
+
+
+def login_refused(run: RunState, message: str) -> None:
+    """The site refused the credentials. The ledger remembers it, so that no later start tries the same ones again."""
+    run.incident("login_refused", f"the site refused the login: {message}", level="WARNING")
+    run.end(EXIT_LOGIN_REFUSED, f"the site refused the login: {message}")
 
 
 def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
@@ -128,12 +192,12 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
         case Kind.DISK_FULL:
             run.pause("disk", "the disk is full")
         case Kind.LOGIN_REFUSED:
-            run.end(EXIT_LOGIN_REFUSED, f"the site refused the login: {failure.message}")
+            login_refused(run, failure.message)
         case Kind.RATE_LIMITED:
             excused = run.breaker.state is not BreakerState.CLOSED
             throttle(run, failure.retry_after)
         case Kind.SESSION_EXPIRED:
-            session_lost(run, attempt.generation, reference.ref_id)
+            session_lost(run, attempt.slot, attempt.generation, reference.ref_id)
         case Kind.FORBIDDEN:
             _forbidden(run, attempt)
         case _ if rule.alike is not None:
@@ -153,7 +217,7 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
 def _forbidden(run: RunState, attempt: Attempt) -> None:
     """Once more after a fresh login; but a login whose session has served nobody yet is as fresh as can be."""
     site_answered(run)
-    if attempt.reference.attempts == 1 and run.session.doubted(attempt.generation):
+    if attempt.reference.attempts == 1 and run.sessions.of(attempt.slot).doubted(attempt.generation, run.now):
         run.incident("session_doubted", "a page is forbidden; one worker logs in again to make sure", level="WARNING")
 
 

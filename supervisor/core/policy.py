@@ -55,6 +55,12 @@ class Policy(msgspec.Struct, frozen=True):
     """How long the site may be down before the run stops, resumable; three hours let a two-hour maintenance pass."""
     fruitless_sessions: int = 3
     """References in a row that met the login page with a fresh session, with nothing completed: the run stops."""
+    own_logins: bool = False
+    """Each slot logs in for itself: the site ties a session to one browser."""
+    stolen_sessions: int = 4
+    """Sessions in a row that were taken away while they were young, before the run stops."""
+    stolen_window: float = 60.0
+    """Seconds after a login within which a session is young."""
     poison_crashes: int = 2
     """Crashes of its browser or worker after which a reference is set aside and tried last, alone."""
     sick_failures: int = 3

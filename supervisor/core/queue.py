@@ -127,6 +127,12 @@ class Queue:
         self._end(reference, State.COMPLETED)
         self.completed += 1
 
+    def recall(self, reference: Reference) -> None:
+        """A completed reference is to be done once more, after those that wait."""
+        reference.state = State.READY
+        self.completed -= 1
+        self._ready.append(reference)
+
     def fail(self, reference: Reference) -> None:
         """A reference in progress has failed for good."""
         self._end(reference, State.FAILED)

@@ -41,6 +41,16 @@ class AttemptFailed(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...] = ()
 
 
+class SuccessDoubted(msgspec.Struct, frozen=True):
+    """An attempt that had succeeded does not count: its documents may have come without a session.
+
+    The reference is pending again; what it brought stays in place until the next attempt replaces it.
+    """
+
+    attempt: int
+    ref_id: int
+
+
 class AttemptForgiven(msgspec.Struct, frozen=True):
     """An attempt that was counted turns out to have been the site's fault: it is taken back.
 
@@ -79,6 +89,7 @@ class Incident(msgspec.Struct, frozen=True):
 Record = (
     AttemptStarted
     | AttemptSucceeded
+    | SuccessDoubted
     | AttemptFailed
     | AttemptForgiven
     | ReferenceGivenUp

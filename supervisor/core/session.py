@@ -1,8 +1,20 @@
-"""The session that all workers share: who renews it, since when it holds, how often it was lost for nothing."""
+"""Sessions: since when a login holds, what was fetched without a later proof of it, and who takes it away.
+
+A session is proven for the time up to the hand-out of an attempt that succeeded later: every attempt begins with a page
+on which the worker looked for the mark of who is logged in, and a session that is gone does not come back by itself.
+Documents that came after the last proof are called unproven. When the session is then found gone, nobody knows on which
+side of its end they came, so they are fetched again.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from supervisor.core.policy import Policy
+from supervisor.core.queue import Reference
 
 
-class SharedSession:
-    """One session for the fleet, numbered by generation; generation 0 means that nobody has logged in yet."""
+class Session:
+    """What one login gave, numbered by generation; generation 0 means that nobody has logged in yet."""
 
     def __init__(self, fruitless_limit: int) -> None:
         self._fruitless_limit = fruitless_limit
@@ -13,6 +25,12 @@ class SharedSession:
         self.since = 0.0
         self.not_before = 0.0
         self.tries = 0
+        self.proof_tries = 0
+        """Proofs asked for at the end of the run that came to nothing."""
+        self._proven_until = 0.0
+        self._lost_generation = 0
+        self._trusted_until = 0.0
+        self._unproven: deque[tuple[float, int, Reference]] = deque()
         self._failing_since = 0.0
         self._lost_on_errands = 0
         self._losers: set[int] = set()
@@ -24,13 +42,14 @@ class SharedSession:
         return self._content
 
     def renewed(self, content: bytes, now: float) -> None:
-        """Somebody logged in."""
+        """Somebody logged in. What is still unproven now was not fetched with a session that was found gone."""
         self._content = content
         self.generation += 1
         self.valid = True
         self.proven = False
-        self.since = now
-        self.tries = 0
+        self.since = self._proven_until = now
+        self.tries = self.proof_tries = 0
+        self._unproven.clear()
 
     def expired(self, generation: int, ref_id: int) -> bool:
         """A worker met the login page with that generation. Say whether this is news: the present one is gone.
@@ -39,23 +58,33 @@ class SharedSession:
         """
         if not self.valid or generation != self.generation:
             return False
-        self.valid = False
+        self._give_up(self._proven_until)
         if not ref_id:
             self._lost_on_errands += 1
-        elif ref_id not in self._known_losers:
+        elif not self.is_known_loser(ref_id):
             self._losers.add(ref_id)
         return True
 
-    def doubted(self, generation: int) -> bool:
+    def _give_up(self, trusted_until: float) -> None:
+        """Somebody will log in again, which may end what is left of the session: later documents are doubtful."""
+        self.valid = False
+        self._lost_generation, self._trusted_until = self.generation, trusted_until
+
+    def is_known_loser(self, ref_id: int) -> bool:
+        """This reference met the login page before, while others were served: that is its own trouble."""
+        return ref_id in self._known_losers
+
+    def doubted(self, generation: int, now: float) -> bool:
         """A page was forbidden. Say whether a fresh login may change that: not when the session never proved itself."""
         if not self.valid or not self.proven or generation != self.generation:
             return False
-        self.valid = False
+        self._give_up(now)
         return True
 
-    def ask_again(self) -> None:
+    def ask_again(self, now: float) -> None:
         """Log in once more, to learn whether the site answers at all."""
-        self.valid = False
+        if self.valid:
+            self._give_up(now)
 
     def proved(self) -> None:
         """A reference was completed: the session does serve its purpose."""
@@ -64,6 +93,37 @@ class SharedSession:
         self._known_losers |= self._losers
         self._losers.clear()
 
+    # --------------------------------------------------------------------------------------- what was fetched with it
+    def proven_until(self, generation: int, moment: float) -> None:
+        """The session of this generation was alive at `moment`; what was fetched before then is beyond doubt."""
+        if generation == self.generation and moment > self._proven_until:
+            self._proven_until = moment
+            while self._unproven and self._unproven[0][0] <= moment:
+                self._unproven.popleft()
+
+    def is_doubtful(self, generation: int, fetched: float) -> bool:
+        """Say whether what was fetched by then may have come from a session that was gone already."""
+        if generation == self._lost_generation:
+            return fetched > self._trusted_until
+        return generation < self._lost_generation
+
+    def remember(self, generation: int, fetched: float, attempt: int, reference: Reference) -> None:
+        """This attempt's documents are published; a later proof has to confirm them."""
+        if generation == self.generation and fetched > self._proven_until:
+            self._unproven.append((fetched, attempt, reference))
+
+    @property
+    def has_unproven(self) -> bool:
+        """Documents were published that no later proof has confirmed yet."""
+        return bool(self._unproven)
+
+    def take_unproven(self) -> list[tuple[int, Reference]]:
+        """Return, and forget, the attempts and references whose documents no proof has confirmed."""
+        unproven = [(attempt, reference) for _, attempt, reference in self._unproven]
+        self._unproven.clear()
+        return unproven
+
+    # ------------------------------------------------------------------------------------------- logins that fail
     @property
     def hopeless(self) -> bool:
         """It was lost for several references before anything was completed: to log in once more would not help.
@@ -91,3 +151,79 @@ class SharedSession:
     def exhausted(self, now: float, limit: float) -> bool:
         """Logins have failed for longer than `limit` seconds, with no success in between."""
         return self.tries > 0 and now - self._failing_since >= limit
+
+
+class Thief:
+    """Recognises that somebody takes the session away again and again, soon after each login.
+
+    A loss speaks of a thief only when the session was young, and when the reference that met the login page was served
+    with a later session: its page is not to blame. A session that grew old acquits.
+    """
+
+    def __init__(self, limit: int, window: float) -> None:
+        self._limit = limit
+        self._window = window
+        self._suspects: set[int] = set()
+        self._confirmed = 0
+
+    def lost(self, age: float, ref_id: int) -> None:
+        """A session was found gone at this age in seconds, for this reference."""
+        if age > self._window:
+            self._suspects.clear()
+            self._confirmed = 0
+        elif ref_id:
+            self._suspects.add(ref_id)
+
+    def served(self, ref_id: int) -> None:
+        """A reference was completed."""
+        if ref_id in self._suspects:
+            self._suspects.discard(ref_id)
+            self._confirmed += 1
+
+    @property
+    def at_work(self) -> bool:
+        """It happened so often that it is no accident."""
+        return self._confirmed >= self._limit
+
+
+class Sessions:
+    """The sessions of a run: one that all workers share, or, where the site wants it so, one for each slot."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.own = policy.own_logins
+        self._fruitless_limit = policy.fruitless_sessions
+        self._by_slot: dict[int, Session] = {}
+        self.thief = Thief(policy.stolen_sessions, policy.stolen_window)
+
+    def of(self, slot: int) -> Session:
+        """Return the session that the worker in this slot uses."""
+        key = slot if self.own else 0
+        session = self._by_slot.get(key)
+        if session is None:
+            session = self._by_slot[key] = Session(self._fruitless_limit)
+        return session
+
+    @property
+    def all(self) -> Iterable[Session]:
+        """Every session there is."""
+        return self._by_slot.values()
+
+    @property
+    def established(self) -> bool:
+        """Somebody has logged in at some time of this start."""
+        return any(session.generation for session in self.all)
+
+    @property
+    def oldest(self) -> float | None:
+        """Since when the oldest present session holds."""
+        return min((session.since for session in self.all if session.valid), default=None)
+
+    def postpone(self, seconds: float) -> None:
+        """Time passed in which nobody could try to log in."""
+        for session in self.all:
+            session.postpone(seconds)
+
+    def exhausted(self, now: float, limit: float) -> bool:
+        """Nobody could log in for longer than `limit` seconds, and nobody is logged in."""
+        found = [session for session in self.all if not session.valid or session.tries]
+        return bool(found) and len(found) == len(self._by_slot) and all(s.exhausted(now, limit) for s in found)

@@ -14,7 +14,7 @@ from supervisor.core.patience import Patience
 from supervisor.core.policy import Policy
 from supervisor.core.queue import Queue, State
 from supervisor.core.records import Incident, Record
-from supervisor.core.session import SharedSession
+from supervisor.core.session import Sessions
 
 EXIT_COMPLETED = 0
 EXIT_SOME_FAILED = 1
@@ -55,7 +55,7 @@ class RunState:
         # The ledger's times are those of the wall's clock, which may have been set since.
         self.queue.add(backlog.entries, now, longest=max(policy.retry_delay_limit, policy.throttle_pause_limit))
         self.attempts: dict[int, Attempt] = {}
-        self.session = SharedSession(policy.fruitless_sessions)
+        self.sessions = Sessions(policy)
         self.breaker = Breaker(policy)
         self.pace = Pace(policy, backlog.started, now)
         self.patience = Patience(policy.step_patience, policy.step_floor)
@@ -130,7 +130,7 @@ class RunState:
         self.incident("resumed", f"goes on: the pause by the {cause} is over")
         if not self.pauses:
             self.breaker.excuse(self.now - self._paused_at)
-            self.session.postpone(self.now - self._paused_at)
+            self.sessions.postpone(self.now - self._paused_at)
 
     def end(self, code: int, reason: str, *, at_once: bool = False) -> None:
         """Bring the run to its end; the first reason given stands, but for that of a run that was only finished."""

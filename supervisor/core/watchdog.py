@@ -92,8 +92,9 @@ def dismiss(run: RunState, slot: Slot) -> None:
     if attempt is not None:
         attempt.phase = Phase.CONDEMNED
         attempt.verdict = Failed(attempt.attempt, Kind.INTERRUPTED, "stopped by the operator", ready=False)
+    # A run that goes on after all must not send another worker on an errand before this one is dead.
+    slot.death = ErrandFailed(slot.errand, Kind.INTERRUPTED, "the run was ending", ready=False) if slot.errand else None
     slot.errand = 0
-    slot.death = None
     _kill(run, slot, "the run is being stopped", evidence=False, attempt=attempt)
 
 

@@ -14,9 +14,10 @@ from supervisor.core.records import (
     Record,
     ReferenceGivenUp,
     ReferenceReopened,
+    SuccessDoubted,
 )
 from supervisor.shell.ledger_schema import utc
-from worker.protocol import Document
+from worker.protocol import Document, Kind
 
 
 class LedgerConflict(Exception):  # noqa: N818 - named like the other outcomes of the ledger
@@ -43,6 +44,8 @@ def write(db: sqlite3.Connection, record: Record, wall: float) -> None:
             _succeeded(db, record, at)
         case AttemptFailed():
             _failed(db, record, at, wall)
+        case SuccessDoubted():
+            _doubted(db, record)
         case AttemptForgiven():
             _forgiven(db, record)
         case ReferenceReopened(ref_id=ref_id):
@@ -139,6 +142,22 @@ def _failed(db: sqlite3.Connection, record: AttemptFailed, at: str, wall: float)
         ),
     )
     expect_one(db, cursor, record.ref_id, f"failed by attempt {record.attempt}")
+
+
+def _doubted(db: sqlite3.Connection, record: SuccessDoubted) -> None:
+    """The rows of its documents stay as long as the documents do."""
+    cursor = db.execute(
+        "UPDATE reference SET state = 'pending', attempts = attempts - 1, worker = NULL, finished_at = NULL"
+        " WHERE id = ? AND state = 'completed' AND attempt = ? AND attempts > 0",
+        (record.ref_id, record.attempt),
+    )
+    expect_one(db, cursor, record.ref_id, f"recalled from attempt {record.attempt}")
+    cursor = db.execute(
+        "UPDATE attempt SET outcome = 'uncounted', kind = ?, message = ?"
+        " WHERE id = ? AND reference_id = ? AND outcome = 'succeeded'",
+        (Kind.SESSION_EXPIRED.value, "the session was found gone afterwards", record.attempt, record.ref_id),
+    )
+    expect_one(db, cursor, record.ref_id, f"recalled from attempt {record.attempt}")
 
 
 def _forgiven(db: sqlite3.Connection, record: AttemptForgiven) -> None:

@@ -88,12 +88,13 @@ def _state(run: RunState) -> State:
         case Stage.RUNNING:
             if run.pauses:
                 return "paused"
-            return "running" if run.inventory_known and run.session.generation else "starting"
+            return "running" if run.inventory_known and run.sessions.established else "starting"
 
 
 def _site(run: RunState, figures: MetricsView) -> SiteView:
     breaker = run.breaker
-    age = run.now - run.session.since if run.session.valid else None
+    since = run.sessions.oldest
+    age = None if since is None else run.now - since
     trouble = None if breaker.opened_at is None else run.now - breaker.opened_at
     match breaker.state:
         case BreakerState.CLOSED if not run.reached:

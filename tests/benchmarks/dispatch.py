@@ -46,7 +46,9 @@ from worker.protocol import (
     Hello,
     LoggedIn,
     LogIn,
+    ProveSession,
     Ready,
+    SessionProven,
     ShutDown,
     Succeeded,
     encode,
@@ -64,6 +66,8 @@ def idle_child(connection: Connection, _settings: WorkerSettings) -> None:
     while data := os.read(pipe, 65_536):
         for message in decoder.feed(data):
             match message:
+                case ProveSession(errand=errand):
+                    os.write(pipe, encode(SessionProven(errand)))
                 case LogIn(errand=errand):
                     os.write(pipe, encode(LoggedIn(errand, b"-")))
                 case Assign(attempt=attempt):

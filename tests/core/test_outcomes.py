@@ -199,13 +199,15 @@ def test_an_expired_session_is_renewed_once_while_the_others_wait() -> None:
 
 
 def test_sessions_lost_by_several_references_stop_the_run() -> None:
-    """Somebody else uses the account: three different references met the login page with a fresh session."""
+    """Nothing works with a fresh session: three different references met the login page, each twice at most."""
     play = Playbook.working(*"ABCDE", workers=1)
-    for number in (2, 3):
+    met = []
+    while play.machine.run.ending is None:
+        met.append(play.reference(1).ref)
         play.take(play.failed(1, Kind.SESSION_EXPIRED))
-        play.take(play.of(1, _logged_in(play)))
-        assert play.attempt(1), number
-    play.take(play.failed(1, Kind.SESSION_EXPIRED))
+        if play.machine.run.slots[1].errand:
+            play.take(play.of(1, _logged_in(play)))
+    assert met == ["A", "A", "B", "B", "C"]
     play.take(play.exited(1, 0))
     end = finish(play.take(play.gone(1)))
     assert end.code == 3
@@ -215,10 +217,9 @@ def test_sessions_lost_by_several_references_stop_the_run() -> None:
 def test_references_known_to_lose_the_session_are_no_sign_of_a_thief() -> None:
     """They met the login page before, while others were served: it is their trouble, and in the end they pay."""
     play = Playbook.working("A", "B", "good", workers=1)
-    for _ in range(2):
+    while play.reference(1).ref != "good":
         play.take(play.failed(1, Kind.SESSION_EXPIRED))
         play.take(play.of(1, _logged_in(play)))
-    assert play.reference(1).ref == "good"
     play.succeed(1)
     for _ in range(5):
         play.take(play.failed(1, Kind.SESSION_EXPIRED))

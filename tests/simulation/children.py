@@ -23,8 +23,10 @@ from worker.protocol import (
     LoggedIn,
     LogIn,
     Outbound,
+    ProveSession,
     Ready,
     Refresh,
+    SessionProven,
     ShutDown,
     StartFailed,
     Succeeded,
@@ -132,6 +134,9 @@ class Children:
                 self._on_errand(child, errand, login=True)
             case ExportInventory(errand=errand):
                 self._on_errand(child, errand, login=False)
+            case ProveSession(errand=errand):
+                demand(not child.attempt, f"{child} is to prove its session with an attempt in its hands")
+                self._prove(child, errand)
             case Refresh():
                 self.recover(child)
             case ShutDown():
@@ -169,7 +174,10 @@ class Children:
         if isinstance(message, Succeeded | Failed) and message.attempt == child.attempt:
             self.ask(child, self.rng.randint(0, 4))
             self._answered(child, message)
-        elif isinstance(message, LoggedIn | InventoryExported | ErrandFailed) and message.errand == child.errand:
+        elif (
+            isinstance(message, LoggedIn | InventoryExported | SessionProven | ErrandFailed)
+            and message.errand == child.errand
+        ):
             child.errand = 0
         child.heard_at = self.world.now
         self.world.post(WorkerSpoke(child.slot, child.incarnation, message))
@@ -257,7 +265,7 @@ class Children:
         world, rng, site = self.world, self.rng, self.world.site
         busy = [other for other in self.here.values() if other.errand]
         demand(not busy, f"{child} goes on an errand while {busy} is on one")
-        demand(login or child.session == world.best_session, f"{child} exports without the session")
+        demand(login or child.session == world.best_sessions[world.key(child.slot)], f"{child} exports without session")
         child.errand = errand
         after = rng.uniform(1.0, 5.0)
         window = site.trouble(world.now)
@@ -289,15 +297,32 @@ class Children:
 
     def _logged_in(self, child: Child, errand: int) -> None:
         if child.well:
-            site = self.world.site
-            site.session += 1
-            child.session = b"%d" % site.session
-            self.world.valid_session = child.session
-            if not child.condemned:
-                self.world.best_session = child.session
+            child.session = self.world.log_in(child.slot, condemned=child.condemned)
             self.speak(child, LoggedIn(errand, child.session))
             if self.world.now < self.world.thefts_until:
                 self.world.later(self.rng.uniform(0, 3), self.world.end_session)
+
+    def is_logged_in(self, child: Child) -> bool:
+        """Say whether the site takes the child for logged in."""
+        return child.session == self.world.valid_sessions.get(self.world.key(child.slot))
+
+    def _prove(self, child: Child, errand: int) -> None:
+        child.errand = errand
+        window = self.world.site.trouble(self.world.now)
+        if window is not None:
+            kind = self.rng.choice(window.kinds)
+            failure = ErrandFailed(errand, kind, "down", ready=True, retry_after=window.retry_after)
+            self.world.later(1.0, self._errand_failed, child, failure)
+        elif self.has(Trouble.DEATHS) and self.rng.random() < 0.1:
+            self.world.later(1.0, self.die, child, -11)
+        else:
+            self.world.later(self.rng.uniform(0.3, 3.0), self._proven, child, errand)
+
+    def _proven(self, child: Child, errand: int) -> None:
+        if self.is_logged_in(child):
+            self.speak(child, SessionProven(errand))
+        else:
+            self._errand_failed(child, ErrandFailed(errand, Kind.SESSION_EXPIRED, "the login page", ready=True))
 
     def _refused(self, child: Child, errand: int) -> None:
         if child.well and not child.condemned:

@@ -21,11 +21,12 @@ from supervisor.core.records import (
     Record,
     ReferenceGivenUp,
     ReferenceReopened,
+    SuccessDoubted,
 )
 from tests.simulation.oracle import NEVER_CHARGED, demand
 from tests.simulation.outage import KINDS, OutageWatch
 from tests.simulation.trouble import Trouble
-from worker.protocol import ExportInventory, Failed, InventoryExported, Kind, LoggedIn, LogIn
+from worker.protocol import ExportInventory, Failed, InventoryExported, Kind, LoggedIn, LogIn, Succeeded
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -67,7 +68,7 @@ class Inspector:
         self.flying: dict[int, AttemptStarted] = {}
         self.returns: dict[int, int] = defaultdict(int)
         self.pauses: set[str] = set()
-        self.stopped = self.at_once = self.ending = False
+        self.stopped = self.at_once = self.ending = self.unproven = False
         self.outage = OutageWatch()
         self.quiet_until = 0.0
         self.since = self.world.now
@@ -136,6 +137,9 @@ class Inspector:
                 self.outage.bore_fruit()
                 published = world.published.get(ref_id)
                 demand(published == attempt, f"{record}, but its documents are of attempt {published}")
+            case SuccessDoubted(ref_id=ref_id):
+                self.returns[ref_id] += 1
+                demand(self._session_was_doubted, f"{record}, but nobody met a login page")
             case AttemptFailed():
                 self._check_failure(record, event)
             case AttemptForgiven(attempt=attempt, ref_id=ref_id):
@@ -161,6 +165,8 @@ class Inspector:
                 self.outage.answered()
             case "ending":
                 self.ending = True
+            case "unproven":
+                self.unproven = True
             case _:
                 pass
 
@@ -168,7 +174,8 @@ class Inspector:
         world = self.world
         world.figures.attempts += 1
         world.fates[record.attempt] = set()
-        self.sessions[record.attempt] = world.best_session
+        child = world.children.all[record.slot, record.incarnation]
+        self.sessions[record.attempt] = world.best_sessions[world.key(child.slot)]
         self.started_at[record.attempt] = world.now
         world.limits.handed_out(world.now)
         demand(not self.pauses, f"{record} in a pause")
@@ -191,7 +198,8 @@ class Inspector:
         child = world.children.all[started.slot, started.incarnation]
         fates = world.fates[attempt] | child.doom
         interrupted = kind is Kind.INTERRUPTED and self.at_once
-        demand(kind in fates or interrupted, f"{record}, but what happened was {sorted(fates)}")
+        suspected = kind is Kind.SESSION_EXPIRED and _is_success(event) and self._session_was_doubted
+        demand(kind in fates or interrupted or suspected, f"{record}, but what happened was {sorted(fates)}")
         row = world.ledger.rows[ref_id]
         holder = world.children.at_work.get(row.ref)
         demand(holder is None or holder.attempt != attempt, f"{record} while {holder} may still work on it")
@@ -218,6 +226,11 @@ class Inspector:
             asked = world.policy.throttle_pause if asked is None else asked
             self.quiet_until = max(self.quiet_until, world.now + min(asked, world.policy.throttle_pause_limit))
 
+    @property
+    def _session_was_doubted(self) -> bool:
+        world = self.world
+        return bool(world.children.expiries or Trouble.FORBIDDEN in world.night.troubles)
+
     # ------------------------------------------------------------------------------------------------------ the end
     def finished(self, finish: Finish) -> None:
         """A run has ended by itself: was there a reason?"""
@@ -229,6 +242,7 @@ class Inspector:
                 demand(not unfinished, f"{finish}, but {unfinished[:5]} are not finished")
                 failed = any(row.state == "failed" for row in rows)
                 demand(failed == bool(finish.code), f"{finish}, but failed is {failed}")
+                self._check_documents()
             case 2:
                 demand(world.recipe_failed, f"{finish} without a reason")
             case 3 if reason.startswith("the site was down for"):
@@ -239,6 +253,9 @@ class Inspector:
                 demand(not self.pauses, f"{finish} in a pause")
             case 3 if reason.startswith("the session was lost"):
                 demand(world.children.expiries >= world.policy.fruitless_sessions, f"{finish}, but it was not")
+            case 3 if reason.startswith("the session was taken away"):
+                enough = world.children.expiries >= world.policy.stolen_sessions
+                demand(enough and world.early_ends > 1, f"{finish}, but it was not")
             case 3 if " tries: " in reason:
                 demand(world.last_errand_failure > 0, f"{finish}, but none failed")
             case 3:
@@ -250,6 +267,14 @@ class Inspector:
             case _:
                 demand(False, f"{finish} is none of the exit codes")
 
+    def _check_documents(self) -> None:
+        """A night that is complete has the documents, and not what the site shows to those who are not logged in."""
+        if self.unproven:
+            return
+        for ref_id, attempt in self.world.published.items():
+            spent = self.returns[ref_id] >= self.world.policy.free_returns
+            demand(spent or attempt not in self.world.placeholders, f"{attempt} brought no documents of {ref_id}")
+
     def at_the_end(self) -> None:
         """The night is over: compare everything with the truth."""
         world = self.world
@@ -258,7 +283,9 @@ class Inspector:
             truth = world.site.truths[row.ref]
             done = row.state == "completed"
             demand(done or row.state == "failed", f"{row.ref} ends as {row.state}")
-            demand(world.published.get(row.ref_id) == (row.attempt if done else None), f"{row.ref}: wrong documents")
+            published = world.published.get(row.ref_id)
+            right = published == row.attempt if done else published is None or published in world.ledger.doubted
+            demand(right, f"{row.ref}: wrong documents")
             if not done and truth.kind is None:
                 charged, crashes = self.counted[row.ref_id], self.crashes[row.ref_id]
                 enough = charged > world.fewest_retries or crashes > world.policy.poison_crashes
@@ -269,3 +296,7 @@ class Inspector:
                 demand(row.error is not None, f"{row.ref} failed without a reason")
         assert self.machine is not None
         self.machine.run.queue.check_each()
+
+
+def _is_success(event: Event) -> bool:
+    return isinstance(event, WorkerSpoke) and isinstance(event.message, Succeeded)

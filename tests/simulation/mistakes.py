@@ -486,10 +486,10 @@ def goes_on_when_nothing_can_start(patch: Patch) -> None:
 def logs_in_again_after_a_refusal(patch: Patch) -> None:
     failed = errands.failed
 
-    def stubborn(run: RunState, failure: Any) -> None:
+    def stubborn(run: RunState, slot: Slot, failure: Any) -> None:
         if failure.kind is Kind.LOGIN_REFUSED:
             failure = msgspec.structs.replace(failure, kind=Kind.LOGIN_FAILED)
-        failed(run, failure)
+        failed(run, slot, failure)
 
     patch.setattr(errands, "failed", stubborn)
 
@@ -607,13 +607,62 @@ def forgets_which_references_it_knows_to_be_bad(patch: Patch) -> None:
 
 @mistake_in(Trouble.ERRANDS, Trouble.SLOW, references=200, workers=1)
 def remembers_a_failed_export_for_ever(patch: Patch) -> None:
-    patch.setattr(session.SharedSession, "succeeded", lambda session: None)
+    patch.setattr(session.Session, "succeeded", lambda session: None)
+
+
+@mistake_in(Trouble.SESSION, references=60)
+def keeps_what_came_after_the_last_proof_of_a_session(patch: Patch) -> None:
+    patch.setattr(outcomes, "_recall", lambda run, attempt, reference: None)
+
+
+@mistake_in(Trouble.SESSION, references=60)
+def publishes_what_came_while_the_session_was_found_gone(patch: Patch) -> None:
+    patch.setattr(session.Session, "is_doubtful", lambda session, generation, fetched: False)
+
+
+@mistake_in(Trouble.SESSION, references=60)
+def takes_a_login_for_a_proof_of_the_session_before(patch: Patch) -> None:
+    expired = session.Session.expired
+
+    def forgetful(one: session.Session, generation: int, ref_id: int) -> bool:
+        one._unproven.clear()
+        return expired(one, generation, ref_id)
+
+    patch.setattr(session.Session, "expired", forgetful)
+
+
+@mistake_in(Trouble.SESSION, references=12, workers=2)
+def does_not_prove_what_was_fetched_last(patch: Patch) -> None:
+    patch.setattr(errands, "prove", lambda run, slot: False)
+    patch.setattr(errands, "leave_unproven", lambda run: None)
+
+
+@mistake_in(Trouble.OWN)
+def gives_the_session_of_one_browser_to_another(patch: Patch) -> None:
+    of = session.Sessions.of
+    patch.setattr(session.Sessions, "of", lambda sessions, slot: of(sessions, 1))
+
+
+@mistake_in(Trouble.SESSION, Trouble.BAD)
+def takes_any_lost_session_for_a_stolen_one(patch: Patch) -> None:
+    served = session.Thief.served
+
+    def credulous(thief: session.Thief, ref_id: int) -> None:
+        thief._suspects.add(ref_id)
+        served(thief, ref_id)
+
+    patch.setattr(session.Thief, "served", credulous)
+
+
+@mistake_in(Trouble.OWN, Trouble.EXCLUSIVE, references=200)
+def never_notices_that_logins_end_each_other(patch: Patch) -> None:
+    patch.setattr(session.Thief, "at_work", False)
 
 
 @mistake_in(Trouble.FORBIDDEN, workers=1)
 def stops_for_forbidden_pages(patch: Patch) -> None:
     def credulous(run: RunState, attempt: Any) -> None:
-        outcomes.session_lost(run, attempt.generation, attempt.reference.ref_id)
+        outcomes.session_lost(run, attempt.slot, attempt.generation, attempt.reference.ref_id)
 
     patch.setattr(outcomes, "_forbidden", credulous)
 

@@ -13,6 +13,7 @@ from supervisor.core.records import (
     Record,
     ReferenceGivenUp,
     ReferenceReopened,
+    SuccessDoubted,
 )
 from tests.simulation.oracle import Violation, demand
 from worker.protocol import Kind
@@ -44,6 +45,8 @@ class ModelLedger:
         self.outcomes: dict[int, str] = {}
         self.applied = 0
         self.started: list[float] = []
+        self.doubted: set[int] = set()
+        """Attempts whose documents are in place and do not count any more."""
         self.max_attempts = 1
 
     def load(self, refs: Iterable[str]) -> tuple[Entry, ...]:
@@ -78,6 +81,11 @@ class ModelLedger:
                     row = self._row(record, ref_id, "in_progress", attempt=attempt)
                     row.state = "completed"
                     self.outcomes[attempt] = "succeeded"
+                case SuccessDoubted(attempt=attempt, ref_id=ref_id):
+                    row = self._row(record, ref_id, "completed", attempt=attempt)
+                    row.state, row.attempts, row.error = "pending", row.attempts - 1, Kind.SESSION_EXPIRED
+                    self.outcomes[attempt] = "uncounted"
+                    self.doubted.add(attempt)
                 case AttemptFailed(attempt=attempt, ref_id=ref_id):
                     row = self._row(record, ref_id, "in_progress", attempt=attempt)
                     row.attempts -= not record.counted
@@ -130,7 +138,10 @@ class ModelLedger:
             if row.state == "completed":
                 demand(by == row.attempt, f"{row.ref} is completed by {row.attempt}, but its documents are of {by}")
             else:
-                demand(by is None, f"{row.ref} is {row.state}, but documents of attempt {by} are in place")
+                demand(
+                    by is None or by in self.doubted,
+                    f"{row.ref} is {row.state}, but documents of attempt {by} are in place",
+                )
         rows = self.rows.values()
         return Backlog(
             next_attempt=max(self.outcomes, default=0) + 1,

@@ -32,6 +32,8 @@ class Trouble(StrEnum):
     THROTTLE = "throttle"  # the site asks for a pause
     SESSION = "session"  # sessions end in mid-run
     THEFT = "theft"  # somebody else logs in again and again, for a while
+    OWN = "own"  # each worker has to log in for itself
+    EXCLUSIVE = "exclusive"  # a login ends every other session of the account
     REFUSAL = "refusal"  # from some moment on the site refuses the login
     ERRANDS = "errands"  # logins and exports that come to nothing
     CRASH = "crash"  # the supervisor or the machine dies, at any step
@@ -74,6 +76,7 @@ def night(seed: int, references: int = 200) -> Night:
 def policy(rng: Random, troubles: frozenset[Trouble]) -> Policy:
     """Return numbers that make a night short, with the proportions of the defaults."""
     return Policy(
+        own_logins=Trouble.OWN in troubles,
         task_timeout=60.0,
         stuck_threshold=100.0,
         watchdog_interval=60.0,

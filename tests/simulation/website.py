@@ -79,6 +79,7 @@ class Website:
         self.truths = {ref: self._truth(night) for ref in self.refs}
         self.windows: list[Window] = []
         self.session = 0
+        self.exclusive = Trouble.EXCLUSIVE in night.troubles
         self.thefts = 0
         self.errands_fail_until = rng.uniform(0, horizon) if Trouble.ERRANDS in night.troubles else 0.0
         self.refuses_from = rng.uniform(0, horizon) if Trouble.REFUSAL in night.troubles else float("inf")

@@ -77,6 +77,8 @@ class Work:
     def _staged(self, child: Child, answer: Succeeded) -> None:
         if child.well:
             self.world.staged[answer.attempt] = answer.documents
+            if not self.children.is_logged_in(child):
+                self.world.placeholders.add(answer.attempt)
             self.children.speak(child, answer)
 
     def _lie(self, child: Child, message: Assign, after: float) -> None:
@@ -128,7 +130,7 @@ class Work:
         seconds, retry_after, kind = truth.seconds, None, None
         if window is not None:
             kind, retry_after = rng.choice(window.kinds), window.retry_after
-        elif child.session != world.valid_session:
+        elif not self.children.is_logged_in(child):
             kind = Kind.SESSION_EXPIRED
         elif world.disk_full and rng.random() < 0.5:
             kind = Kind.DISK_FULL

@@ -32,6 +32,8 @@ from tests.simulation.website import Website
 from worker.protocol import Document, Kind
 
 _DAYS = 86_400.0 * 4
+_FIGHTS = 30
+"""Sessions ended by other logins of the run itself, after which somebody must have noticed; more where more goes on."""
 
 
 class Figures(msgspec.Struct):
@@ -87,13 +89,20 @@ class World:
         self.staged: dict[int, tuple[Document, ...]] = {}
         self.fates: dict[int, set[Kind]] = {}
         """For each attempt, the failures that the world has caused."""
-        self.valid_session = b""
-        self.best_session = b""
+        self.valid_sessions: dict[int, bytes] = {}
+        """What the site takes for logged in: by slot with own logins, else under 0."""
+        self.best_sessions: dict[int, bytes] = {}
+        """What the supervisor must take for the present ones."""
+        self.placeholders: set[int] = set()
+        """Attempts that were given something else than their documents, because their session was gone."""
+        self.early_ends = 0
+        """Sessions that the site ended while they were young, since the start."""
         self.limits = Limits(self.policy)
         self.scaled = night.workers
         self.disk_full = False
         self.epidemic_until = self.thefts_until = 0.0
         self.last_errand_failure = -1.0
+        self.logged_in_at = 0.0
         self.recipe_failed = False
         self._heap: list[tuple[float, int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._sequence = 0
@@ -189,6 +198,7 @@ class World:
         if self.conductor is not None:
             return
         self._epoch += 1
+        self.early_ends = 0
         lost = {row.attempt for row in self.ledger.rows.values() if row.state == "in_progress"}
         if Trouble.SETTINGS in self.night.troubles:
             self.policy = msgspec.structs.replace(self.policy, max_retries=self.rng.randint(0, 4))
@@ -219,6 +229,7 @@ class World:
 
     def _down(self, until_start: float) -> None:
         self.conductor = self.machine = None
+        self.placeholders -= set(self.published.values())  # what the end of a start has not proven stays so
         self._batches.clear()
         self._durable_at = 0.0
         self._heap = [happening for happening in self._heap if not happening[2]]
@@ -235,12 +246,34 @@ class World:
         demand(self.figures.restarts < 400, "the run is started again and again, and never finishes")
         if finish.code == 4:
             self.site.refuses_from = float("inf")  # the operator corrects the password
+        if finish.reason.startswith("the session was"):
+            self.site.exclusive = False  # the operator talks to the site's owner
         self._down(self.rng.choice((1.0, 60.0, 600.0)))
         return False
 
+    def key(self, slot: int) -> int:
+        """Return under what the session of this slot's worker is found."""
+        return slot if self.policy.own_logins else 0
+
     def end_session(self) -> None:
-        """The site forgets the session."""
-        self.valid_session = b"none"
+        """The site forgets every session."""
+        self.early_ends += self.now - self.logged_in_at <= self.policy.stolen_window
+        self.valid_sessions.clear()
+
+    def log_in(self, slot: int, *, condemned: bool) -> bytes:
+        """Somebody logs in; on an exclusive site that ends what others have."""
+        self.site.session += 1
+        session = b"%d" % self.site.session
+        if self.site.exclusive and len(self.valid_sessions) > (self.key(slot) in self.valid_sessions):
+            self.early_ends += 1
+            bound = _FIGHTS * max(1, len(self.night.troubles) // 4)
+            demand(self.early_ends < bound, "logins end each other again and again, and nobody notices")
+            self.valid_sessions.clear()
+        self.logged_in_at = self.now
+        self.valid_sessions[self.key(slot)] = session
+        if not condemned:
+            self.best_sessions[self.key(slot)] = session
+        return session
 
     # ------------------------------------------------------------------------------------------------------------ ports
     def submit(self, batch: int, records: tuple[Record, ...]) -> None:
@@ -276,7 +309,8 @@ class World:
         else:
             row = self.ledger.rows[ref_id]
             demand(row.state == "in_progress" and row.attempt == attempt, f"{command}: not the ledger's live attempt")
-            demand(ref_id not in self.published, f"{command}: documents are in place already")
+            again = self.published.get(ref_id) in self.ledger.doubted
+            demand(again or ref_id not in self.published, f"{command}: documents are in place already")
             self.published[ref_id] = attempt
             self.later(self.rng.uniform(0, 0.05), self.post, Published(attempt, command.documents))
 

@@ -1,0 +1,234 @@
+"""Sessions: logins of each worker's own, sessions that are stolen, documents that no later proof has confirmed."""
+
+import msgspec
+import pytest
+
+from supervisor.core import commands as co
+from supervisor.core import events as ev
+from supervisor.core.records import AttemptFailed, AttemptSucceeded, SuccessDoubted
+from tests.core.playbook import DOCUMENT, QUIET, Playbook, assigned, finish, records
+from worker.protocol import (
+    ErrandFailed,
+    Kind,
+    LoggedIn,
+    LogIn,
+    ProveSession,
+    Ready,
+    SessionProven,
+    ShutDown,
+    Succeeded,
+    UseSession,
+)
+
+_OWN = msgspec.structs.replace(QUIET, own_logins=True)
+
+
+def _sent(commands: list[co.Command], kind: type) -> list[tuple[int, object]]:
+    return [(c.slot, c.message) for c in commands if isinstance(c, co.Send) and isinstance(c.message, kind)]
+
+
+def _log_in(play: Playbook, slot: int) -> list[co.Command]:
+    """Let the login of a slot succeed."""
+    errand = play.machine.run.slots[slot].errand
+    assert errand
+    return play.take(play.of(slot, LoggedIn(errand, b"session of %d, %d" % (slot, errand))))
+
+
+def _lose(play: Playbook, slot: int) -> list[co.Command]:
+    return play.take(play.failed(slot, Kind.SESSION_EXPIRED))
+
+
+# ------------------------------------------------------------------------------------------- what no proof confirmed
+def test_what_was_fetched_after_the_last_proof_of_a_lost_session_is_fetched_again() -> None:
+    """B came before a later attempt proved the session; C came after it, and nobody knows on which side of the end."""
+    play = Playbook.working("A", "B", "C", "D", "E", workers=2)
+    play.after(1.0).succeed(2)  # B; the worker goes on with C
+    play.after(1.0).succeed(2)  # C began after B was there, and proves it
+    commands = _lose(play.after(1.0), 1)  # A meets the login page
+    assert [record.ref_id for record in records(commands, SuccessDoubted)] == [3]
+    assert play.totals() == (3, 0, 1, 1, 0)
+    (_, login), *_ = _sent(commands, LogIn)
+    assert isinstance(login, LogIn)
+
+
+def test_what_was_in_flight_when_the_session_was_found_gone_is_not_published() -> None:
+    """Nobody knows what the site sent; the reference goes back uncounted."""
+    play = Playbook.working("A", "B", "C", workers=2)
+    _lose(play.after(1.0), 1)
+    attempt = play.attempt(2)
+    commands = play.after(1.0).take(play.of(2, Succeeded(attempt, (DOCUMENT,))))
+    (record,) = records(commands, AttemptFailed)
+    assert (record.kind, record.counted) == (Kind.SESSION_EXPIRED, False)
+    assert not [command for command in commands if isinstance(command, co.Publish)]
+
+
+def test_what_was_being_published_meanwhile_is_fetched_again() -> None:
+    """It is in place by then, and does not count."""
+    play = Playbook.working("A", "B", "C", workers=2)
+    attempt = play.attempt(2)
+    play.after(1.0).take(play.of(2, Succeeded(attempt, (DOCUMENT,))))
+    _lose(play.after(1.0), 1)
+    commands = play.take(ev.Published(attempt, (DOCUMENT,)))
+    kinds = [type(c.record) for c in commands if isinstance(c, co.Write)]
+    assert kinds.index(SuccessDoubted) > kinds.index(AttemptSucceeded)
+    assert play.totals()[3] == 0
+
+
+def test_a_recipe_that_never_looks_for_the_mark_proves_nothing() -> None:
+    """A success counts as proof only when the worker saw a page for who is logged in."""
+    play = Playbook.working("A", "B", "C", "D", workers=1)
+    for _ in range(2):
+        play.now += 1.0
+        attempt = play.attempt(1)
+        play.take(play.of(1, Succeeded(attempt, (DOCUMENT,), proven=False)))
+        play.take(ev.Published(attempt, (DOCUMENT,)))
+    play.now += 1.0
+    assert [record.ref_id for record in records(_lose(play, 1), SuccessDoubted)] == [1, 2]
+
+
+def test_a_run_ends_with_a_proof_of_what_was_fetched_last() -> None:
+    """One worker opens the inventory once more; the others leave meanwhile."""
+    play = Playbook.working("A", "B", workers=2)
+    assert play.after(1.0).succeed(1)
+    commands = play.after(1.0).succeed(2)
+    ((slot, proof),) = _sent(commands, ProveSession)
+    assert slot == 1
+    assert isinstance(proof, ProveSession)
+    assert _sent(commands, ShutDown) == [(2, ShutDown())]
+    commands = play.take(play.of(1, SessionProven(proof.errand)))
+    assert _sent(commands, ShutDown) == [(1, ShutDown())]
+    for number in (1, 2):
+        play.take(play.exited(number, 0))
+        commands = play.take(play.gone(number))
+    assert finish(commands).code == 0
+    assert "unproven" not in play.incidents
+
+
+def test_a_last_proof_that_meets_the_login_page_has_the_last_ones_fetched_again() -> None:
+    """The run goes on with a new login."""
+    play = Playbook.working("A", workers=1)
+    ((_, proof),) = _sent(play.after(1.0).succeed(1), ProveSession)
+    assert isinstance(proof, ProveSession)
+    commands = play.take(play.of(1, ErrandFailed(proof.errand, Kind.SESSION_EXPIRED, "gone", ready=True)))
+    assert len(records(commands, SuccessDoubted)) == 1
+    assert _sent(commands, LogIn)
+    assert assigned(_log_in(play, 1)) == ["A"]
+
+
+def test_a_proof_that_cannot_be_had_is_said_and_ends_nothing_badly() -> None:
+    """Three tries; then the run ends as it would have, and the history says what is not confirmed."""
+    play = Playbook.working("A", workers=1)
+    commands = play.after(1.0).succeed(1)
+    for _ in range(3):
+        ((_, proof),) = _sent(commands, ProveSession)
+        assert isinstance(proof, ProveSession)
+        commands = play.take(play.of(1, ErrandFailed(proof.errand, Kind.NETWORK, "no", ready=True)))
+    play.take(play.exited(1, 0))
+    assert finish(play.take(play.gone(1))).code == 0
+    assert "unproven" in play.incidents
+
+
+# ------------------------------------------------------------------------------------------------- stolen sessions
+@pytest.mark.parametrize("thefts", [2, QUIET.stolen_sessions])
+def test_a_session_taken_away_again_and_again_stops_the_run_and_twice_does_not(thefts: int) -> None:
+    """Each time soon after the login, for references that are served afterwards: somebody else uses the account."""
+    play = Playbook.working(*(f"R{number}" for number in range(12)), workers=1)
+    for _ in range(thefts):
+        assert play.machine.run.ending is None
+        _lose(play.after(5.0), 1)
+        _log_in(play.after(1.0), 1)
+        play.after(1.0).succeed(1)
+    ending = play.machine.run.ending
+    if thefts < QUIET.stolen_sessions:
+        assert ending is None
+    else:
+        assert ending is not None
+        assert ending.code == 3
+        assert ending.reason.startswith("the session was taken away 4 times in a row within 60 s of the login")
+
+
+def test_sessions_that_live_for_a_while_are_not_stolen() -> None:
+    """A site that ends every session after two minutes costs logins, not the run."""
+    play = Playbook.working(*(f"R{number}" for number in range(40)), workers=1)
+    for _ in range(12):
+        _lose(play.after(QUIET.stolen_window + 1.0), 1)
+        _log_in(play.after(1.0), 1)
+        play.after(1.0).succeed(1)
+    assert play.machine.run.ending is None
+
+
+# ------------------------------------------------------------------------------------------------- logins of one's own
+def test_each_worker_logs_in_for_itself_one_after_the_other() -> None:
+    """Nobody gets another's session, and whoever is logged in works while the next one logs in."""
+    play = Playbook.new("A", "B", "C", "D", workers=2, policy=_OWN)
+    play.take(ev.TimePassed())
+    assert _sent(play.take(play.of(1, Ready())), LogIn)
+    assert play.take(play.of(2, Ready())) == []
+    commands = _log_in(play, 1)
+    assert assigned(commands) == ["A"]
+    assert [slot for slot, _ in _sent(commands, LogIn)] == [2]
+    commands = _log_in(play, 2)
+    assert assigned(commands) == ["B"]
+    assert not _sent(commands, UseSession)
+
+
+def test_a_lost_session_of_ones_own_is_renewed_by_its_worker_while_the_others_work() -> None:
+    """And what the others fetch is not in doubt."""
+    play = Playbook.new("A", "B", "C", "D", "E", workers=2, policy=_OWN)
+    play.take(ev.TimePassed())
+    for slot in (1, 2):
+        play.take(play.of(slot, Ready()))
+    for slot in (1, 2):
+        _log_in(play, slot)
+    commands = _lose(play.after(1.0), 1)
+    assert [slot for slot, _ in _sent(commands, LogIn)] == [1]
+    commands = play.after(1.0).succeed(2)
+    assert records(commands, AttemptSucceeded)
+    assert not records(commands, SuccessDoubted)
+    assert len(assigned(commands)) == 1
+
+
+def test_the_next_worker_of_a_slot_goes_on_with_its_session() -> None:
+    """A fresh process needs no fresh login."""
+    play = Playbook.new("A", "B", "C", workers=1, policy=_OWN)
+    play.take(ev.TimePassed())
+    play.take(play.of(1, Ready()))
+    _log_in(play, 1)
+    play.take(play.exited(1))
+    play.take(play.gone(1))
+    commands = play.take(play.of(1, Ready()))
+    assert _sent(commands, UseSession)
+    assert not _sent(commands, LogIn)
+
+
+def test_logins_that_end_each_other_are_recognised() -> None:
+    """Each worker logs in by itself, and the site allows one session an account: exit 3, with advice."""
+    play = Playbook.new(*(f"R{number}" for number in range(30)), workers=2, policy=_OWN)
+    play.take(ev.TimePassed())
+    for slot in (1, 2):
+        play.take(play.of(slot, Ready()))
+    _log_in(play, 1)
+    _log_in(play, 2)
+    loser = 1
+    for _ in range(40):
+        if play.machine.run.ending is not None:
+            break
+        _lose(play.after(2.0), loser)
+        _log_in(play.after(1.0), loser)
+        play.after(1.0).succeed(loser)
+        loser = 3 - loser
+    ending = play.machine.run.ending
+    assert ending is not None
+    assert ending.code == 3
+    assert "one session an account" in ending.reason
+
+
+def test_a_refused_login_is_written_down_at_once() -> None:
+    """The ledger tells the next start, whatever happens to this one."""
+    play = Playbook.new("A")
+    play.take(ev.TimePassed())
+    play.take(play.of(1, Ready()))
+    play.take(play.of(1, ErrandFailed(1, Kind.LOGIN_REFUSED, "wrong password", ready=True)))
+    assert "login_refused" in play.incidents
+    assert play.machine.run.ending is not None
+    assert play.machine.run.ending.code == 4
