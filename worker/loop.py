@@ -25,6 +25,7 @@ from worker.protocol import (
     ExportInventory,
     Inbound,
     LogIn,
+    ProveSession,
     Ready,
     Refresh,
     ShutDown,
@@ -107,6 +108,8 @@ async def _serve(
                 await worker.log_in(errand)
             case ExportInventory() as errand:
                 await worker.export(errand)
+            case ProveSession() as errand:
+                await worker.prove(errand)
             case UseSession(session=data):
                 await _use_session(browser, data)
             case Refresh():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 import msgspec
 from loguru import logger
@@ -85,6 +85,8 @@ class Visit:
         self._asked_for = 0
         self._steps = Steps(limits)
         self._one_download = asyncio.Lock()
+        self._proven_at = ""
+        """The address of the page that was last seen to be one for who is logged in."""
         self._over = False
 
     # ------------------------------------------------------------------------------------------- for recipes
@@ -263,6 +265,23 @@ class Visit:
         return self._steps.overdue
 
     @property
+    def proven(self) -> bool:
+        """Some page of this visit was seen to be one for who is logged in."""
+        return bool(self._proven_at)
+
+    async def confirm(self) -> None:
+        """Where clicks have led to another page, make sure that it is one for who is logged in, or that one can be had.
+
+        Raises:
+            SiteFailure: `SESSION_EXPIRED`; or as for `goto`, the inventory page cannot be opened.
+        """
+        here = urldefrag(self.page.url).url
+        if not self._proven_at or here == urldefrag(self._proven_at).url:
+            return
+        if self._is_login_url(here) or not await self._kit.site.is_logged_in(self):
+            await self.goto(self._kit.site.start_url)
+
+    @property
     def documents(self) -> tuple[Document, ...]:
         """What was brought so far, in the order in which it was asked for."""
         return tuple(self._documents[order] for order in sorted(self._documents))
@@ -323,6 +342,7 @@ class Visit:
             if self._is_login_url(url):
                 raise SiteFailure(Kind.SESSION_EXPIRED, "the login page came instead of the page", url=url)
             if await self._kit.site.is_logged_in(self):
+                self._proven_at = url
                 return
             if time.monotonic() > deadline:
                 message = "the page does not look like one for who is logged in"

@@ -26,7 +26,9 @@ from worker.protocol import (
     Kind,
     LoggedIn,
     LogIn,
+    ProveSession,
     Ready,
+    SessionProven,
     Succeeded,
 )
 from worker.recovery import Ladder, Unrecoverable
@@ -67,6 +69,19 @@ _CLEAN = frozenset({
     Kind.DISK_FULL,
 })  # fmt: skip
 """The site's own answers, after which the page is as good as before: no way back to the inventory is needed."""
+
+_MAY_BE_THE_SESSION = frozenset({
+    Kind.NOT_FOUND,
+    Kind.DOCUMENT_INVALID,
+    Kind.DOCUMENTS_MISSING,
+    Kind.TOO_MANY_DOCUMENTS,
+    Kind.DOWNLOAD_REFUSED,
+    Kind.STEP_TIMEOUT,
+    Kind.RECIPE_ERROR,
+})  # fmt: skip
+"""Failures that a session which is gone can look like."""
+
+_PROOF_SECONDS = 15.0
 
 _NOT_OF_A_LOGIN = frozenset({
     Kind.NOT_FOUND,
@@ -143,10 +158,11 @@ class Worker:
             steps = visit.end()
             if failure is None:
                 logger.info("completed with {} documents", len(visit.documents))
-                self._answer(Succeeded(message.attempt, visit.documents, steps))
+                self._answer(Succeeded(message.attempt, visit.documents, steps, visit.proven))
                 self._count_reference()
                 return
-            ready = self._is_clean(failure)
+            failure, sound = await self._look_behind(failure)
+            ready = sound and self._is_clean(failure)
             self._answer(
                 Failed(
                     message.attempt,
@@ -203,7 +219,24 @@ class Worker:
             return
         await self._errand_failed(message.errand, failure)
 
+    async def prove(self, message: ProveSession) -> None:
+        """See whether the session still holds; answers `SessionProven` or `ErrandFailed`.
+
+        Raises:
+            Unrecoverable: as for `assign`.
+        """
+        visit = self.new_visit(Path(self._settings.temp_dir) / "proof", message.deadline)
+        failure = await self._run(visit, lambda: self._open_inventory(visit), message.deadline)
+        visit.end()
+        if failure is None:
+            self._answer(SessionProven(message.errand))
+            return
+        await self._errand_failed(message.errand, failure)
+
     # ------------------------------------------------------------------------------------------------ the work
+    async def _open_inventory(self, visit: Visit) -> None:
+        await visit.goto(self._kit.site.start_url)
+
     async def _process(self, visit: Visit, ref: str) -> None:
         site = self._kit.site
         await site.process(visit, ref)
@@ -214,6 +247,7 @@ class Worker:
         if brought:
             await asyncio.to_thread(sync_folder, visit.folder)
         await self._browser.close_popups()
+        await visit.confirm()
 
     async def _log_in(self, visit: Visit) -> None:
         site = self._kit.site
@@ -237,6 +271,23 @@ class Worker:
         found.append(
             InventoryExported(errand, inventory.file.name, inventory.column, inventory.delimiter, inventory.encoding)
         )
+
+    async def _look_behind(self, failure: SiteFailure) -> tuple[SiteFailure, bool]:
+        """Return what really happened, and whether the page is sound.
+
+        A page without what the recipe looks for, and a web page in place of a document, may be what the site shows to
+        those who are not logged in. So the session is proven before a reference is blamed.
+        """
+        if failure.kind not in _MAY_BE_THE_SESSION or not self._browser.has_page or self._watched.has_stubborn_work:
+            return failure, True
+        visit = Visit(self._kit, Path(self._settings.temp_dir) / "proof", _PROOF_SECONDS)
+        found = await self._watched.run(self._open_inventory(visit), _PROOF_SECONDS)
+        visit.end()
+        if found is None or found.kind is not Kind.SESSION_EXPIRED:
+            return failure, found is None
+        logger.warning("the session is gone: {}", found)
+        text = f"the session is gone, which showed as: {failure}"
+        return SiteFailure(Kind.SESSION_EXPIRED, text, url=failure.url, status=failure.status), True
 
     # ------------------------------------------------------------------------------------------------ around it
     async def _run(
