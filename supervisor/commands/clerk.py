@@ -6,7 +6,6 @@ import click
 
 from supervisor.commands import options
 from supervisor.views import clerk
-from supervisor.views.report import write_report
 from supervisor.views.tracking import write_tracking
 
 
@@ -16,4 +15,12 @@ from supervisor.views.tracking import write_tracking
 @click.option("--metrics-file", type=click.Path(path_type=Path))
 def command(run_dir: Path, show: str, metrics_file: Path | None) -> int:
     """Write tracking.json and draw the progress until standard input ends, then write the report."""
-    return clerk.run(run_dir, show, write_tracking=write_tracking, write_report=write_report, metrics_file=metrics_file)
+    return clerk.run(
+        run_dir, show, write_tracking=write_tracking, write_report=_write_report, metrics_file=metrics_file
+    )
+
+
+def _write_report(run_dir: Path) -> None:
+    from supervisor.views.report import write_report  # noqa: PLC0415 - its plots' library is large: not before the end
+
+    write_report(run_dir)

@@ -16,7 +16,7 @@ from supervisor.views.story import path_of
     cls=options.Command,
     examples="""
     report night                       writes night/report.html and night/failures.csv
-    report night --against last-night  and compares the documents with those of an earlier run
+    report night --against last-night  compared with this earlier run
     """,
 )
 @options.run_dir_argument
@@ -24,10 +24,10 @@ from supervisor.views.story import path_of
     "--against",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="An earlier run directory of the same site.  [default: no comparison]",
+    help="An earlier run directory of the same site.  [default: the last one in the same folder]",
 )
 def command(run_dir: Path, against: Path | None) -> None:
-    """Write the report of the run in DIR as of now. At its end a run writes one by itself, without a comparison."""
+    """Write the report of the run in DIR as of now. At its end a run writes one by itself."""
     directory = path_of(run_dir)
     earlier: RunDirectory | None = None if against is None else path_of(against)
     try:

@@ -1,13 +1,12 @@
 """What the morning report tells of a run, gathered from the ledger in one pass, however many references there are."""
 
+import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
-from supervisor.errors import UserError
 from supervisor.shell.ledger_reader import AttemptRow, IncidentRow, LedgerReader, Meta, ReferenceRow, RunRow
 from supervisor.shell.ledger_schema import seconds
 from supervisor.views.status import Totals
@@ -21,6 +20,9 @@ EXAMPLES = 12
 _INCIDENTS = 200
 _QUIET = frozenset({"started", "restarted", "logged_in", "inventory"})
 _STEPS = 200
+_CLASSES = 40
+_SHORTEST = 0.05
+"""Seconds; what took less counts as this."""
 NOTHING, WORK, FAILURE = 0, 1, 2
 
 _OUTAGES = {"breaker_opened": "breaker_closed", "paused": "resumed"}
@@ -68,6 +70,8 @@ class Figures(msgspec.Struct, frozen=True):
     """By kind, the most frequent first: how many there are, and examples."""
     unfinished: tuple[ReferenceRow, ...]
     """Examples."""
+    empty: tuple[int, tuple[ReferenceRow, ...]]
+    """References that were completed without any document: how many there are, and examples."""
     attempts: Counter[str]
     """By outcome."""
     tracks: dict[int, bytes]
@@ -80,23 +84,13 @@ class Figures(msgspec.Struct, frozen=True):
     """References finished in each bucket."""
     durations: tuple[Duration, ...]
     """Of attempts that succeeded, of those that failed, and of the longest steps."""
+    spread_bounds: tuple[float, ...]
+    """Seconds, ascending, each the same multiple of the one before; from one to the next is a class of durations."""
+    spread_succeeded: tuple[int, ...]
+    spread_failed: tuple[int, ...]
+    """Attempts in each class."""
     incidents: tuple[IncidentRow, ...]
     incidents_left_out: int
-
-
-class Change(msgspec.Struct, frozen=True):
-    """What differs from an earlier run of the same site."""
-
-    against: str
-    new_references: tuple[str, ...]
-    gone_references: tuple[str, ...]
-    new: tuple[str, ...]
-    gone: tuple[str, ...]
-    changed: tuple[str, ...]
-    """Documents, as ``reference: name``."""
-    same: int
-    not_compared: int
-    """References that were completed in one of the runs only."""
 
 
 def gather(reader: LedgerReader, now: float) -> Figures:
@@ -118,7 +112,9 @@ def gather(reader: LedgerReader, now: float) -> Figures:
         counts: Counter[str] = Counter()
         examples: dict[str, list[Failure]] = defaultdict(list)
         unfinished: list[ReferenceRow] = []
-        for row in reader.references():
+        empty: list[ReferenceRow] = []
+        without = 0
+        for row, documents in reader.with_documents():
             if row.state == "failed":
                 kind = row.error_kind or "unknown"
                 counts[kind] += 1
@@ -127,11 +123,15 @@ def gather(reader: LedgerReader, now: float) -> Figures:
                     examples[kind].append(Failure(row, reader.attempt(row.attempt) if row.attempt else None))
             elif row.state == "completed":
                 builder.finished(row, builder.completed)
+                if not documents:
+                    without += 1
+                    empty += [row] if len(empty) < EXAMPLES else []
             elif len(unfinished) < EXAMPLES:
                 unfinished.append(row)
         for incident in reader.incidents():
             builder.incident(incident)
         done = reader.figures()
+        bounds, succeeded, failed = builder.spread()
         return Figures(
             meta=reader.meta(),
             runs=runs,
@@ -142,6 +142,7 @@ def gather(reader: LedgerReader, now: float) -> Figures:
             size=done.bytes,
             failures={kind: (count, tuple(examples[kind])) for kind, count in counts.most_common()},
             unfinished=tuple(unfinished),
+            empty=(without, tuple(empty)),
             attempts=builder.outcomes,
             tracks={slot: bytes(track) for slot, track in sorted(builder.tracks.items())},
             marks=tuple(builder.marks),
@@ -149,62 +150,12 @@ def gather(reader: LedgerReader, now: float) -> Figures:
             completed=tuple(builder.completed),
             failed=tuple(builder.failed),
             durations=builder.durations(),
+            spread_bounds=bounds,
+            spread_succeeded=succeeded,
+            spread_failed=failed,
             incidents=tuple(builder.incidents[-_INCIDENTS:]),
             incidents_left_out=max(0, len(builder.incidents) - _INCIDENTS),
         )
-
-
-def compare(reader: LedgerReader, earlier: Path) -> Change:
-    """Return what differs between a run and an earlier one, document by document, by their SHA-256.
-
-    Raises:
-        UserError: the other ledger is that of another site.
-        LedgerError: it cannot be read.
-    """
-    with LedgerReader(earlier) as other:
-        mine, theirs = reader.meta(), other.meta()
-        if (mine.site_name or mine.site) != (theirs.site_name or theirs.site):
-            raise UserError(
-                f"{earlier.parent} is a run of {theirs.site_name or theirs.site}, "
-                f"this one of {mine.site_name or mine.site}; runs of one site can be compared"
-            )
-        before, after = _published(other), _published(reader)
-    changes: dict[str, list[str]] = defaultdict(list)
-    same = not_compared = 0
-    for ref, now in after.items():
-        was = before.get(ref)
-        if ref not in before:
-            changes["new_references"].append(ref)
-        if was is None or now is None:
-            not_compared += ref in before and was is not now
-            continue
-        for name in sorted(now.keys() | was.keys()):
-            if name not in was:
-                changes["new"].append(f"{ref}: {name}")
-            elif name not in now:
-                changes["gone"].append(f"{ref}: {name}")
-            elif now[name] != was[name]:
-                changes["changed"].append(f"{ref}: {name}")
-            else:
-                same += 1
-    return Change(
-        against=str(earlier.parent),
-        new_references=tuple(changes["new_references"]),
-        gone_references=tuple(ref for ref in before if ref not in after),
-        new=tuple(changes["new"]),
-        gone=tuple(changes["gone"]),
-        changed=tuple(changes["changed"]),
-        same=same,
-        not_compared=not_compared,
-    )
-
-
-def _published(reader: LedgerReader) -> dict[str, dict[str, str] | None]:
-    """Return for each reference its documents' names and sums; None where it is not completed."""
-    return {
-        row.ref: {document.name: document.sha256 for document in documents} if row.state == "completed" else None
-        for row, documents in reader.with_documents()
-    }
 
 
 def _period(runs: Sequence[RunRow], meta: Meta, now: float) -> tuple[float, float]:
@@ -273,6 +224,21 @@ class _Builder:
         attempts, steps = found[:2], [one for one in found if one.name.startswith("step: ")]
         attempts = [one for one in attempts if not one.name.startswith("step: ")]
         return (*attempts, *sorted(steps, key=lambda one: -one.count * one.median)[:EXAMPLES])
+
+    def spread(self) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
+        """Return the bounds of classes of durations, and how many attempts in each succeeded and failed."""
+        succeeded, failed = list(self._took.values())[:2]
+        longest = max([*succeeded, *failed, _SHORTEST * 2])
+        bounds = tuple(_SHORTEST * (longest * 1.01 / _SHORTEST) ** (index / _CLASSES) for index in range(_CLASSES + 1))
+
+        def counted(values: "array[float]") -> tuple[int, ...]:
+            counts = [0] * _CLASSES
+            for value in values:
+                share = math.log(max(value, _SHORTEST) / _SHORTEST) / math.log(bounds[-1] / _SHORTEST)
+                counts[min(int(share * _CLASSES), _CLASSES - 1)] += 1
+            return tuple(counts)
+
+        return bounds, counted(succeeded), counted(failed)
 
     def _place(self, at: float, places: int) -> int:
         return min(places - 1, max(0, int((at - self._begin) / self._length * places)))

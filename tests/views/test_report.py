@@ -18,7 +18,8 @@ from supervisor.errors import UserError
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.run_directory import RunDirectory
-from supervisor.views.night_figures import Change, compare, gather
+from supervisor.views.comparison import Change, compare
+from supervisor.views.night_figures import gather
 from supervisor.views.report import write_report
 from worker.protocol import Document, Kind, Step
 
@@ -65,14 +66,16 @@ def failed(attempt: int, ref_id: int, kind: Kind, message: str, retry_in: float 
     )
 
 
-def make(path: Path, refs: list[str], batches: list[tuple[float, list[Record]]], site: str = "lot") -> RunDirectory:
+def make(
+    path: Path, refs: list[str], batches: list[tuple[float, list[Record]]], site: str = "lot", wall: float = 0.0
+) -> RunDirectory:
     directory = RunDirectory(path)
     directory.create()
-    with Ledger.create(directory.ledger, site=site, site_name=site, wall=0.0) as ledger:
+    with Ledger.create(directory.ledger, site=site, site_name=site, wall=wall) as ledger:
         ledger.begin_run(1, 2, 0.0)
         ledger.import_references(refs)
-        for wall, records in batches:
-            ledger.apply(records, wall)
+        for at, records in batches:
+            ledger.apply(records, at)
         ledger.end_run(1, "finished", 3600.0)
     return directory
 
@@ -167,16 +170,59 @@ def test_two_runs_are_compared_document_by_document(tmp_path: Path) -> None:
         change = compare(reader, before.ledger)
     assert change == Change(
         against=str(before.path),
+        created_at="1970-01-01T00:00:00.000Z",
         new_references=("NEW",),
         gone_references=("OLD",),
         new=("A: new",),
         gone=("A: gone",),
         changed=("A: changed",),
         same=1,
-        not_compared=1,
+        lost=("B",),
+        recovered=(),
     )
     write_report(after.path, before.path)
-    assert "1 changed documents: A: changed" in Page(after.report.read_text()).text
+    text = " ".join(Page(after.report.read_text()).text.split())
+    for said in ("1 changed documents: A: changed", "1 completed then, not now: B", "1 document the same"):
+        assert said in text
+
+
+def test_the_earlier_run_is_found_by_itself(tmp_path: Path) -> None:
+    """The last run of the same site that was begun before this one, if its folder lies beside; else it is said so."""
+    alone = make(tmp_path / "alone" / "night", ["A"], [], wall=5.0)
+    write_report(alone.path)
+    assert "No earlier run of this site lies beside this one" in Page(alone.report.read_text()).text
+    nights = tmp_path / "nights"
+    for name, site, wall in (
+        ("older", "lot", 1.0),
+        ("last", "lot", 2.0),
+        ("other", "else", 3.0),
+        ("later", "lot", 9.0),
+    ):
+        make(nights / name, ["A"], [], site, wall)
+    (nights / "file").touch()
+    (nights / "damaged").mkdir()
+    (nights / "damaged" / "ledger.db").write_bytes(b"x" * 200)
+    this = make(nights / "this", ["A"], [], wall=5.0)
+    write_report(this.path)
+    text = Page(this.report.read_text()).text
+    assert f"compared with {nights / 'last'}" in text
+    assert "Nothing else differs" in text
+
+
+def test_plots_stay_small_however_long_and_wide_the_night(tmp_path: Path) -> None:
+    """Fifty workers that change what they do all the time: a page that a browser opens at once."""
+    batches: list[tuple[float, list[Record]]] = []
+    for first in range(1, 5001, 50):
+        numbers = range(first, first + 50)
+        batches.append((first * 0.7, [AttemptStarted(n, n, 1, n % 50 + 1, n) for n in numbers]))
+        done: list[Record] = [AttemptSucceeded(n, n, (document("a", "a"),), ()) for n in numbers]
+        batches.append((first * 0.7 + 20.0, done))
+    directory = make(tmp_path / "night", [f"R-{number}" for number in range(5000)], batches)
+    write_report(directory.path)
+    page = Page(directory.report.read_text())
+    assert "svg" in page.tags
+    assert directory.report.stat().st_size < 1_000_000
+    assert "worker 49" in page.text
 
 
 def test_runs_of_two_sites_are_not_compared(tmp_path: Path) -> None:
