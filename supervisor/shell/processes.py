@@ -13,11 +13,13 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from supervisor.shell import linux
+from supervisor.shell.trees import MARKER
 from worker.protocol import FRAME_LIMIT
 from worker.settings import WorkerSettings
 
@@ -201,8 +203,10 @@ class Processes:
         ours, theirs = multiprocessing.Pipe(duplex=True)
         # A daemon, so that the interpreter's end terminates a child that was left, instead of waiting for it.
         process = self._context.Process(target=self._target, args=(theirs, settings), name=name, daemon=True)
+        resource_tracker.ensure_running()  # it would be started with the first child, and belongs to no tree
         try:
-            process.start()
+            with _marked(settings.marker):
+                process.start()
         except OSError:
             ours.close()
             if process.pid is not None:
@@ -225,6 +229,24 @@ class Processes:
         for child in self._live:
             if child.sentinel >= 0:
                 linux.send_signal(child.pid, child.start_time, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _marked(marker: str) -> Iterator[None]:
+    """Have the mark in the environment that a child is executed with.
+
+    A child that set it itself would show it to nobody: the kernel keeps the environment of the last exec, and whatever
+    the child forks has that one too.
+    """
+    former = os.environ.get(MARKER)
+    os.environ[MARKER] = marker
+    try:
+        yield
+    finally:
+        if former is None:
+            del os.environ[MARKER]
+        else:
+            os.environ[MARKER] = former
 
 
 def _run_worker(connection: Connection, settings: WorkerSettings) -> None:

@@ -2,13 +2,19 @@
 
 import asyncio
 import contextlib
+import ctypes
+import gc
 import os
+import signal
 import threading
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from worker.protocol import FromWorker, Succeeded
 from worker.site import Inventory
 from worker.sites.demo.recipe import Demo
+from worker.work import Worker
 
 if TYPE_CHECKING:
     from worker.visit import Visit
@@ -37,6 +43,12 @@ def _was_here() -> bool:
     return True
 
 
+def _pipe() -> int:
+    """Return the worker's end of its pipe."""
+    (connection,) = (found for found in gc.get_objects() if isinstance(found, Connection) and not found.closed)
+    return connection.fileno()
+
+
 class Spins(_Once):
     """Never gives the event loop back."""
 
@@ -52,11 +64,90 @@ class Blocks(_Once):
         threading.Event().wait()
 
 
-class Hangs(_Once):
-    """Awaits what never comes."""
+class HoldsTheLock(_Once):
+    """Waits in C, with the interpreter's lock held: nothing else runs in this process, no thread either."""
 
     async def go_wrong(self, visit: "Visit") -> None:
+        ctypes.PyDLL(None).pause()
+
+
+class Ends(_Once):
+    """Ends the process."""
+
+    async def go_wrong(self, visit: "Visit") -> None:
+        os._exit(9)
+
+
+class Segfaults(_Once):
+    """Reads at address 0."""
+
+    async def go_wrong(self, visit: "Visit") -> None:
+        ctypes.string_at(0)
+
+
+class Garbles(_Once):
+    """Writes into the supervisor's pipe what is no message, and goes on."""
+
+    async def go_wrong(self, visit: "Visit") -> None:
+        os.write(_pipe(), b"\xc1 and more")
         await asyncio.Event().wait()
+
+
+class Tears(_Once):
+    """Writes half of a frame of 8 MB, leaves a copy of the pipe to a grandchild in a session of its own, and dies."""
+
+    async def go_wrong(self, visit: "Visit") -> None:
+        pipe = _pipe()
+        os.set_blocking(pipe, True)
+        os.write(pipe, b"\xc6" + (8 * 1024 * 1024 - 100).to_bytes(4, "big") + bytes(3_000_000))
+        if os.fork() == 0:
+            os.setsid()
+            signal.pause()
+        os._exit(9)
+
+
+class AnswersAndDies(Demo):
+    """Tells the supervisor that everything is there, and is dead in the same moment."""
+
+    async def process(self, visit: "Visit", reference: str) -> None:
+        if reference == BAD:
+            (worker,) = (found for found in gc.get_objects() if isinstance(found, Worker))
+            answer = worker._send
+
+            def answer_and_die(message: FromWorker) -> None:
+                answer(message)
+                if isinstance(message, Succeeded):
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            worker._send = answer_and_die
+        await super().process(visit, reference)
+
+
+class KillsEveryWorker(Demo):
+    """One reference ends whatever process works on it, each time."""
+
+    async def process(self, visit: "Visit", reference: str) -> None:
+        if reference == BAD:
+            os._exit(9)
+        await super().process(visit, reference)
+
+
+class NeverAnswersDialogs(_Once):
+    """Listens to dialogs and leaves them open: the page waits for ever."""
+
+    async def go_wrong(self, visit: "Visit") -> None:
+        visit.page.on("dialog", lambda _dialog: None)
+        await visit.page.evaluate("alert('does anybody read this?')")
+
+
+class RaisesInHandler(_Once):
+    """Has a handler of the page's events that raises; Playwright lets it surface anywhere."""
+
+    async def go_wrong(self, visit: "Visit") -> None:
+        def broken(_request: object) -> None:
+            raise ValueError("deliberate in a handler")
+
+        visit.page.on("request", broken)
 
 
 class Stubborn(_Once):

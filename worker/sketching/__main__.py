@@ -34,7 +34,7 @@ def main() -> NoReturn:
     prepare_environment(settings)
     redirect_output(Path(settings.temp_dir) / "output.txt")
     journal = Journal(settings, mask)
-    journal.open(settings)
+    journal.open()
 
     def tell(told: Told) -> None:
         out.write(msgspec.json.encode(told) + b"\n")

@@ -1,0 +1,94 @@
+"""Children that go wrong in every way that a process can: the night completes, and says what happened."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end import recipes
+from tests.end_to_end.harness import Night, Site, until
+from tests.end_to_end.recipes import BAD
+
+Begin = Callable[..., Night]
+OpenSite = Callable[..., Site]
+
+RECIPES = recipes.__file__
+
+TROUBLES = [
+    pytest.param("Ends", {"worker_died": 1}, 1, "exit code 9", id="ends"),
+    pytest.param("Segfaults", {"worker_died": 1}, 1, "signal 11", id="segfault", marks=pytest.mark.long),
+    pytest.param("Garbles", {"worker_garbled": 1}, 1, "is no message", id="garbage-on-the-pipe"),
+    pytest.param("Tears", {"worker_died": 1}, 1, "exit code 9", id="torn-frame-and-a-copy-of-the-pipe"),
+    pytest.param("HoldsTheLock", {"frozen": 1}, 1, "was silent", id="holds-the-lock-in-c"),
+    pytest.param("NeverAnswersDialogs", None, 0, "", id="unanswered-dialog", marks=pytest.mark.long),
+    pytest.param("AnswersAndDies", {}, None, "signal 9", id="answers-and-dies"),
+    pytest.param("RaisesInHandler", None, 0, "", id="handler-that-raises", marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize(("recipe", "failures", "kills", "said"), TROUBLES)
+def test_a_child_that_goes_wrong_costs_one_attempt(  # noqa: PLR0917 - four of them make a row of the table
+    recipe: str,
+    failures: dict[str, int] | None,
+    kills: int | None,
+    said: str,
+    begin: Begin,
+    open_site: OpenSite,
+    tmp_path: Path,
+) -> None:
+    """Its cause is in the log and in the figures, its reference is done again, nothing is left of its tree."""
+    site = open_site(5)
+    run = begin(site.url, f"{RECIPES}:{recipe}", task_timeout=6, stuck_threshold=12, heartbeat_timeout=4)
+    run.environ["FIRST_TIME_MARK"] = str(tmp_path / "was-here")
+    begun = time.monotonic()
+    assert run.run() == 0, run.said + run.log
+    print(f"{recipe}: the night took {time.monotonic() - begun:.1f} s")  # noqa: T201 - a figure
+    entries = run.check(site.truth)
+    assert run.status is not None
+    assert kills is None or run.status.metrics.kills == kills
+    assert said in run.log
+    if failures is None:
+        assert entries[BAD].attempts <= 2
+    else:
+        assert run.status.metrics.failures == failures
+        assert entries[BAD].attempts == 1 + sum(failures.values())
+
+
+def test_a_reference_that_kills_every_worker_fails_with_that_verdict(begin: Begin, open_site: OpenSite) -> None:
+    """It is tried last and alone after its second crash, the third is final; every other reference is completed."""
+    site = open_site(6)
+    run = begin(site.url, f"{RECIPES}:KillsEveryWorker", max_retries=5)
+    assert run.run() == 1, run.said + run.log
+    entries = run.check(site.truth, {BAD: "worker_died"})
+    assert entries[BAD].attempts == 3
+    error = entries[BAD].error
+    assert error is not None
+    assert "exit code 9" in error.message
+    whole = json.loads((run.folder / "tracking.json").read_text())["references"]
+    assert max(whole, key=lambda entry: str(entry["finished_at"]))["ref"] == BAD
+
+
+def test_workers_that_never_start_end_the_run_and_not_the_references(begin: Begin, open_site: OpenSite) -> None:
+    """Exit code 5 after so many in a row, nothing charged, nothing left; with a sound recipe the same run completes."""
+    site = open_site(4)
+    broken = Path(RECIPES).with_name("never_starts.py")
+    run = begin(site.url, f"{broken}:NeverStarts")
+    assert run.run("--start-failures-limit", "3") == 5, run.said
+    assert "no worker can be started on this machine" in run.said
+    run.check_no_process(10)
+    assert "Traceback" not in run.said
+
+
+@pytest.mark.parametrize("method", ["RaisesInRecover"])
+def test_a_recipe_that_cannot_recover_gets_another_browser(method: str, begin: Begin, open_site: OpenSite) -> None:
+    """What it hung on fails for good after its attempts; what it raises in recover() costs no other reference."""
+    site = open_site(5)
+    run = begin(site.url, f"{RECIPES}:{method}", task_timeout=2, stuck_threshold=20, max_retries=1)
+    assert run.run() == 1, run.said + run.log
+    entries = run.check(site.truth, {BAD: "timeout"})
+    assert entries[BAD].attempts == 2
+    assert "deliberate in recover" in "".join(
+        path.read_text() for path in until(lambda: list((run.folder / "logs").glob("worker-*.log")), "there are logs")
+    )
