@@ -11,8 +11,8 @@ import msgspec
 from supervisor.children import worker_settings
 from supervisor.config import Settings
 from supervisor.errors import Exit, MachineError, UserError
-from supervisor.shell import companion
-from supervisor.shell.companion import Companion, SilentError
+from supervisor.shell import helper
+from supervisor.shell.helper import Helper, SilentError
 from supervisor.shell.references_file import ReferencesError, read_references
 from supervisor.views import transcript
 from supervisor.views.text import clean, plural
@@ -53,7 +53,7 @@ class _Result:
         self.documents = 0
         self.finished = False
 
-    def take(self, message: told.Line, child: Companion) -> None:
+    def take(self, message: told.Line, child: Helper) -> None:
         """Show one message, and answer it where an answer is due."""
         for line in transcript.lines(message):
             self._say(line)
@@ -110,7 +110,7 @@ def run(check: Check, environ: Mapping[str, str], say: Callable[[str], None]) ->
     """
     result = _Result(check, say)
     silence = max(check.settings.task_timeout, check.settings.errand_timeout) + _SLACK
-    with companion.started(_MODULE, functools.partial(_order, check), environ) as child:
+    with helper.started(_MODULE, functools.partial(_order, check), environ) as child:
         try:
             for line in child.lines(silence):
                 result.take(msgspec.json.decode(line, type=told.Line), child)

@@ -10,7 +10,7 @@ import msgspec
 from supervisor.children import worker_settings
 from supervisor.config import Settings
 from supervisor.errors import Exit, MachineError, UserError
-from supervisor.shell import companion
+from supervisor.shell import helper
 from worker.sketching import messages as told
 
 _MODULE = "worker.sketching"
@@ -52,7 +52,7 @@ def look(url: str, settings: Settings, browser: str, environ: Mapping[str, str])
         SiteError: the site does not answer, or what it answers is no web page.
         MachineError: the browser does not start, or the process ended in the middle.
     """
-    with companion.started(_MODULE, functools.partial(_order, url, settings, browser), environ) as child:
+    with helper.started(_MODULE, functools.partial(_order, url, settings, browser), environ) as child:
         for line in child.lines(_SILENCE):
             match msgspec.json.decode(line, type=told.Line):
                 case told.Browser(pid=pid):

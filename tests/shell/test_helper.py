@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from supervisor.errors import MachineError
-from supervisor.shell import companion, linux
-from supervisor.shell.companion import Companion, SilentError
+from supervisor.shell import helper, linux
+from supervisor.shell.helper import Helper, SilentError
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 30.0
@@ -31,7 +31,7 @@ sys.stdin.readline()
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module that can be run as a companion."""
+    """A module that can be run as a helper."""
     (tmp_path / "chatty.py").write_text(CHATTY)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return "chatty"
@@ -44,7 +44,7 @@ def until_dead(pids: list[int]) -> None:
         time.sleep(0.05)  # the guardian works alone and notifies nobody
 
 
-def greet(child: Companion) -> tuple[Iterator[bytes], list[int]]:
+def greet(child: Helper) -> tuple[Iterator[bytes], list[int]]:
     lines = child.lines(LIMIT)
     assert next(lines).startswith(b"order ")
     return lines, [int(word) for word in next(lines).split()[1:]]
@@ -58,7 +58,7 @@ def test_it_is_spoken_to_and_leaves_nothing(module: str) -> None:
         folders.append(temp_dir)
         return f"{temp_dir} {marker}".encode()
 
-    with companion.started(module, order, os.environ) as child:
+    with helper.started(module, order, os.environ) as child:
         lines, pids = greet(child)
         child.say(b"hello")
         assert next(lines) == b"answer hello"
@@ -69,7 +69,7 @@ def test_it_is_spoken_to_and_leaves_nothing(module: str) -> None:
 
 def test_silence_has_an_end(module: str) -> None:
     """A child that says nothing any more is given up, and killed."""
-    with companion.started(module, lambda *_: b"", os.environ) as child:
+    with helper.started(module, lambda *_: b"", os.environ) as child:
         _, pids = greet(child)
         with pytest.raises(SilentError, match="said nothing for 0 s"):
             next(child.lines(0.2))
@@ -78,7 +78,7 @@ def test_silence_has_an_end(module: str) -> None:
 
 def test_the_end_of_the_child_ends_its_lines(module: str) -> None:
     """And its exit code is known."""
-    with companion.started("no_such_module", lambda *_: b"", {**os.environ, "PYTHONWARNINGS": "ignore"}) as child:
+    with helper.started("no_such_module", lambda *_: b"", {**os.environ, "PYTHONWARNINGS": "ignore"}) as child:
         assert list(child.lines(LIMIT)) == []
         child.say(b"nobody reads this")
 
@@ -88,7 +88,7 @@ def test_a_machine_that_starts_nothing_is_told_in_a_sentence(module: str, monkey
     monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
     with (
         pytest.raises(MachineError, match="could not be started"),
-        companion.started(module, lambda *_: b"", os.environ),
+        helper.started(module, lambda *_: b"", os.environ),
     ):
         pass
 
@@ -98,8 +98,8 @@ def test_however_the_command_ends_nothing_is_left(module: str, number: signal.Si
     """Ctrl-C, SIGTERM, and SIGKILL, after which only the guardian can do it."""
     program = f"""
 import os, sys
-from supervisor.shell import companion
-with companion.started({module!r}, lambda temp_dir, marker: str(temp_dir).encode(), os.environ) as child:
+from supervisor.shell import helper
+with helper.started({module!r}, lambda temp_dir, marker: str(temp_dir).encode(), os.environ) as child:
     for line in child.lines(60):
         print(line.decode(), flush=True)
 """

@@ -30,7 +30,7 @@ class SilentError(MachineError):
     """The child has not said anything for too long; one sentence says for how long."""
 
 
-class Companion:
+class Helper:
     """The child while it lives. Made by `started`."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", tree: Tree, guardian: Guardian) -> None:
@@ -83,7 +83,7 @@ class Companion:
 
 
 @contextlib.contextmanager
-def started(module: str, order: Callable[[Path, str], bytes], environ: Mapping[str, str]) -> Iterator[Companion]:
+def started(module: str, order: Callable[[Path, str], bytes], environ: Mapping[str, str]) -> Iterator[Helper]:
     """Run ``python -m module`` until the block ends; then nothing of it is left: no process, no temporary folder.
 
     A signal that asks this process to end is answered when all that is gone.
@@ -112,9 +112,9 @@ def started(module: str, order: Callable[[Path, str], bytes], environ: Mapping[s
         tree = Tree(marker, process.pid, linux.start_time(process.pid) or 0, str(temp_dir))
         stack.callback(_kill, tree, guardian)
         guardian.watch(tree)
-        companion = Companion(process, tree, guardian)
-        companion.say(order(temp_dir, marker))
-        yield companion
+        helper = Helper(process, tree, guardian)
+        helper.say(order(temp_dir, marker))
+        yield helper
 
 
 @contextlib.contextmanager
