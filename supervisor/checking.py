@@ -10,7 +10,7 @@ import msgspec
 
 from supervisor.children import worker_settings
 from supervisor.config import Settings
-from supervisor.errors import Exit, MachineError, UserError
+from supervisor.errors import Exit, UserError
 from supervisor.shell import helper
 from supervisor.shell.helper import Helper, SilentError
 from supervisor.shell.references_file import ReferencesError, read_references
@@ -117,9 +117,7 @@ def run(check: Check, environ: Mapping[str, str], say: Callable[[str], None]) ->
         except SilentError as error:
             raise UserError(f"{error}: a step of the recipe never gives control back") from error
         if not result.finished:
-            code = child.exit_code
-            kind = MachineError if code is not None and code < 0 else UserError  # somebody killed it, or the recipe did
-            raise kind(f"the process that runs the recipe ended in the middle (exit code {code})")
+            raise UserError(f"the process that runs the recipe ended in the middle ({child.epitaph()})")
     return result.code
 
 

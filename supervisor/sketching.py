@@ -61,7 +61,7 @@ def look(url: str, settings: Settings, browser: str, environ: Mapping[str, str])
                     raise MachineError(sentence) if blamed else SiteError(sentence)
                 case told.Found() as found:
                     return found
-        raise MachineError(f"the process that looked at the site ended in the middle (exit code {child.exit_code})")
+        raise MachineError(f"the process that looked at the site ended in the middle ({child.epitaph()})")
 
 
 def _order(url: str, settings: Settings, browser: str, temp_dir: Path, marker: str) -> bytes:

@@ -35,7 +35,8 @@ def run(connection: Connection, settings: WorkerSettings) -> None:
 
 def isolate(supervisor_pid: int) -> None:
     """Lead a session of its own, die with the supervisor, leave Ctrl-C to it and no core behind."""
-    os.setsid()
+    if os.getsid(0) != os.getpid():  # the process of a check leads one from its start
+        os.setsid()
     die_with_supervisor(supervisor_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -19,8 +19,10 @@ from supervisor.errors import MachineError
 from supervisor.shell import linux, sweep
 from supervisor.shell.guardian import Guardian
 from supervisor.shell.trees import MARKER, Tree
+from supervisor.views.text import clean
 
 _KILL_SECONDS = 5.0
+_END_SECONDS = 5.0
 _KILL_ROUNDS = 8
 _LINE_LIMIT = 4_194_304
 _ROOT = Path(__file__).resolve().parents[2]
@@ -33,8 +35,9 @@ class SilentError(MachineError):
 class Helper:
     """The child while it lives. Made by `started`."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", tree: Tree, guardian: Guardian) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", tree: Tree, guardian: Guardian, output: Path) -> None:
         self._process = process
+        self._output = output
         self._tree = tree
         self._guardian = guardian
 
@@ -76,10 +79,18 @@ class Helper:
                 raise SilentError("the process wrote a line without an end")
         raise SilentError(f"the process said nothing for {silence:.0f} s")
 
-    @property
-    def exit_code(self) -> int | None:
-        """Its exit code, negative for a signal; None while it runs."""
-        return self._process.poll()
+    def epitaph(self) -> str:
+        """Return in a few words how it ended, once `lines` has, with the last thing that it said beside its lines."""
+        try:
+            code = self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "it closed its output and went on"
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        try:
+            said = self._output.read_text("utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            said = []
+        return f"{how}: {clean(said[-1])}" if said else how
 
 
 @contextlib.contextmanager
@@ -106,29 +117,32 @@ def started(module: str, order: Callable[[Path, str], bytes], environ: Mapping[s
             stack.callback(_remove, temp_dir)
             stack.callback(guardian.close)
             guardian.start()
-            process = stack.enter_context(_process(module, temp_dir, marker, environ))
+            output = temp_dir / "output.txt"
+            process = stack.enter_context(_process(module, temp_dir, marker, environ, output))
         except OSError as error:
             raise MachineError(f"a process could not be started: {error.strerror or error}") from error
         tree = Tree(marker, process.pid, linux.start_time(process.pid) or 0, str(temp_dir))
         stack.callback(_kill, tree, guardian)
         guardian.watch(tree)
-        helper = Helper(process, tree, guardian)
+        helper = Helper(process, tree, guardian, output)
         helper.say(order(temp_dir, marker))
         yield helper
 
 
 @contextlib.contextmanager
 def _process(
-    module: str, temp_dir: Path, marker: str, environ: Mapping[str, str]
+    module: str, temp_dir: Path, marker: str, environ: Mapping[str, str], output: Path
 ) -> "Iterator[subprocess.Popen[bytes]]":
-    process = subprocess.Popen(
-        [sys.executable, "-m", module],
-        cwd=_ROOT,
-        env={**environ, "TMPDIR": str(temp_dir), MARKER: marker},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+    with output.open("ab") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=_ROOT,
+            env={**environ, "TMPDIR": str(temp_dir), MARKER: marker},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:

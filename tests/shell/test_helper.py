@@ -77,9 +77,11 @@ def test_silence_has_an_end(module: str) -> None:
 
 
 def test_the_end_of_the_child_ends_its_lines(module: str) -> None:
-    """And its exit code is known."""
+    """And how it ended is known, with its last words."""
     with helper.started("no_such_module", lambda *_: b"", {**os.environ, "PYTHONWARNINGS": "ignore"}) as child:
         assert list(child.lines(LIMIT)) == []
+        assert "exit code 1" in child.epitaph()
+        assert "No module named no_such_module" in child.epitaph()
         child.say(b"nobody reads this")
 
 

@@ -29,6 +29,7 @@ from worker.protocol import (
 )
 from worker.recovery import Unrecoverable
 from worker.site import SiteFailure
+from worker.sites.declarative.pages import Unmatched
 from worker.steps import NO_LIMITS
 from worker.visit import Kit, Visit
 from worker.work import Worker
@@ -206,6 +207,8 @@ class CheckingWorker(Worker):
 
     def _troubles(self, failure: SiteFailure) -> tuple[Trouble, ...]:
         """Return the calls that may explain the failure, when that can be about a selector."""
+        if isinstance(failure, Unmatched):
+            return (Trouble("", failure.selector, str(failure), 0),)
         if failure.kind not in _SELECTORS_MATTER:
             return ()
         if self._calls.failed is not None:

@@ -14,6 +14,7 @@ from worker.browser import Browser
 from worker.deadlines import Overdue, within
 from worker.failures import classify, refusal
 from worker.masking import Mask
+from worker.protocol import Kind
 from worker.sketching.messages import Control, Found, LoginForm, Problem
 
 LOOK = (Path(__file__).with_name("look.js")).read_text("utf-8").partition("\n")[2]
@@ -58,13 +59,9 @@ async def explore(browser: Browser, url: str) -> Found | Problem:
     except (PlaywrightError, Overdue) as error:
         return Problem(_unreachable(url, error))
     basic = response is not None and "www-authenticate" in response.headers and response.status == _UNAUTHORIZED
-    if response is not None and (problem := _no_page(response)) and not basic:
-        return Problem(problem)
     first = await _look(page)
-    if first.login is None and not basic and response is not None:
-        refused = refusal(response.status, response.headers, response.url)
-        if refused is not None and refused.status != _UNAUTHORIZED:
-            return Problem(f"{mask.url(response.url)} cannot be used: {refused}")
+    if first.login is None and not basic and response is not None and (problem := _problem(response)):
+        return Problem(problem)
     here, form = page.url, None
     if first.login is not None:
         form = _form(page.url, first, first.login, None)
@@ -90,16 +87,22 @@ async def _open(page: Page, url: str) -> Response | None:
 
 
 def _unreachable(url: str, error: PlaywrightError | Overdue) -> str:
+    shown, failure = Mask().url(url), classify(error)
     if isinstance(error, PlaywrightError) and "Download is starting" in error.message:
-        return f"{Mask().url(url)} is a download, and a web page is needed"
-    return f"{Mask().url(url)} cannot be opened: {classify(error)}"
+        return f"{shown} is a download, and a web page is needed"
+    if failure.kind is Kind.RECIPE_ERROR:  # there is none yet
+        return f"{shown} cannot be opened: {str(error).partition(chr(10))[0].removeprefix('Page.goto: ')}"
+    return f"{shown} cannot be opened: {failure}"
 
 
-def _no_page(response: Response) -> str:
+def _problem(response: Response) -> str:
+    """Return what is wrong with an answer that shows no login; nothing when it is a page like any other."""
+    shown = Mask().url(response.url)
+    refused = refusal(response.status, response.headers, response.url)
+    if refused is not None and refused.status != _UNAUTHORIZED:
+        return f"{shown} cannot be used: {refused}"
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind and kind not in _HTML:
-        return f"{Mask().url(response.url)} is {kind}, and a web page (HTML) is needed"
-    return ""
+    return f"{shown} is {kind}, and a web page (HTML) is needed" if kind and kind not in _HTML else ""
 
 
 async def _look(page: Page) -> Seen:

@@ -35,6 +35,9 @@
         if (alone(`${outer} ${part}`)) return `${outer} ${part}`;
       }
     }
+    const tag = element.localName, said = label(element);
+    const alike = [...document.querySelectorAll(tag)].filter((one) => text(one.innerText).includes(said));
+    if (said && alike.length === 1 && alike[0] === element) return `${tag}:has-text(${quoted(said)})`;
     const steps = [];
     for (let one = element; one && one !== document.documentElement; one = one.parentElement) {
       steps.unshift(`${one.localName}:nth-child(${[...one.parentElement.children].indexOf(one) + 1})`);
@@ -51,7 +54,14 @@
   const fieldsOf = (root) => [...root.querySelectorAll("input,select,textarea")]
     .filter((field) => shown(field) && !isButton(field) && field.type !== "hidden" && field.type !== "reset");
   // A form with one password is a login; one with two is where one registers.
-  const rootOf = (password) => password.form || password.closest("[role=form],dialog,section,main") || document.body;
+  const around = (password) => {  // what is no form in HTML: the smallest part of the page with a field and a button
+    for (let one = password.parentElement; one && one !== document.body; one = one.parentElement) {
+      const fields = fieldsOf(one), buttons = [...one.querySelectorAll("button,input,[role=button]")].filter(isButton);
+      if (fields.indexOf(password) > 0 && buttons.length) return one;
+    }
+    return document.body;
+  };
+  const rootOf = (password) => password.form || around(password);
   const countOf = (password) => rootOf(password).querySelectorAll("input[type=password i]").length;
   const password = [...passwords].sort((a, b) => countOf(a) - countOf(b))[0];
   let login = null;
