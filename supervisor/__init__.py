@@ -12,7 +12,8 @@
     chromium.py  finds a browser or gets one; doctor.py says what the machine lacks
     quiet_hours.py   in which times of the day nothing is handed out
     children.py  what a worker is told when it is started
-    checking.py  carries out `check`, with shell/helper.py for its process and views/transcript.py for its lines
+    checking.py, sketching.py    carry out `check` and `new-site`, each with a process (shell/helper.py) and a view
+                 (views/transcript.py, views/skeleton.py)
     demo_site.py, rehearsal.py   the built-in website for `demo`, and the chaos for `demo --chaos`
 
 An event (a message, a death, a deadline) enters `core.machine`; the commands that come back are interpreted by

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.harness import Night, Site, night, website
+from tests.terminal import Terminal
 
 
 @pytest.fixture
@@ -29,3 +30,11 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Night]]:
             return stack.enter_context(night(tmp_path / name, url, site, **options))
 
         yield make
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """A terminal in a folder of its own."""
+    one = Terminal(tmp_path)
+    yield one
+    one.close()

@@ -1,73 +1,16 @@
 """``run.py check`` as a person meets it: what fits, what does not and what is near it, and nothing left behind."""
 
-import os
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from supervisor.demo_site import URL_VARIABLE, hashes
-from supervisor.rehearsal import Family
-from tests.end_to_end.harness import Site, until
+from tests.end_to_end.harness import Site
+from tests.terminal import LIMIT, ROOT, Terminal
 from tests.worker.lot_site import PASSWORD, USER, LotSite
 
-ROOT = Path(__file__).resolve().parents[1]
-MARK = "CHECK_MARK"
-LIMIT = 120.0
 pytestmark = pytest.mark.browser
-
-
-class Terminal:
-    """Runs commands as a person would, and knows what they leave behind."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.temp = Path(tempfile.mkdtemp(prefix="nf-"))  # short, because Chromium puts sockets there
-        token = uuid.uuid4().hex
-        self.family = Family(token, MARK)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTFLEET_")}
-        self.environ = {**clean, "TMPDIR": str(self.temp), MARK: token, "NO_COLOR": "1"}
-
-    def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "run.py"), *arguments],
-            cwd=self.folder,
-            env={**self.environ, "PYTHONPATH": str(ROOT), **environ},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *arguments: str, **environ: str) -> tuple[int, str]:
-        """Return exit code and all that was said; nothing may be left of it."""
-        process = self.start(*arguments, **environ)
-        said, _ = process.communicate(timeout=LIMIT)
-        assert "Traceback" not in said, said
-        self.check_nothing_left()
-        return process.returncode, said
-
-    def check_nothing_left(self) -> None:
-        until(lambda: not self.family.members(), "no process is left")
-        until(lambda: not list(self.temp.glob("nightfleet-*")), "no temporary folder is left")
-
-    def close(self) -> None:
-        self.family.kill()
-        shutil.rmtree(self.temp, ignore_errors=True)
-
-
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """A terminal in a folder of its own."""
-    one = Terminal(tmp_path)
-    yield one
-    one.close()
 
 
 @pytest.fixture(scope="module")

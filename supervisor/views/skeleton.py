@@ -64,9 +64,9 @@ def skeleton(found: Found, *, name: str, schema: str, day: date) -> Skeleton:
         prefix = f"SITE_{prefix}"
     secrets = (f"{prefix}_USER", f"{prefix}_PASSWORD")
     lines = [
-        f"#:schema {schema}",
-        f"# {clean(found.title, 80) or name}, drafted from its login page on {day.isoformat()}.",
-        f"# What could only be guessed is marked with {GAP}. Try it after each change:  run.py check {name}.toml",
+        f"#:schema {clean(schema, 4000)}",
+        f"# {clean(found.title or name, 80)}, drafted from its login page on {day.isoformat()}.",
+        f"# What could only be guessed is marked with {GAP}. After each change: run.py check {clean(name)}.toml",
         "",
         f"base_url = {_text(base)}",
         *_start(found, base),
@@ -173,7 +173,7 @@ def _candidates(what: str, controls: tuple[Control, ...]) -> list[str]:
 
 
 def _called(control: Control) -> str:
-    kind = control.kind if control.kind in {"link", "button", "select"} else f"{control.kind} field"
+    kind = control.kind if control.kind in {"link", "button", "select"} else f"{clean(control.kind, 20)} field"
     label = f"{kind} {clean(control.label, 60)!r}" if control.label else kind
     return f"{label} to {clean(control.href, 100)}" if control.href else label
 

@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.views.skeleton import GAP, name_of, skeleton
@@ -111,6 +111,7 @@ FORMS = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(form=FORMS, title=ANY, exports=st.lists(CONTROL, max_size=2), name=ANY)
 def test_a_draft_always_loads(
     tmp_path_factory: pytest.TempPathFactory, form: LoginForm, title: str, exports: list[Control], name: str

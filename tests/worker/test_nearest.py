@@ -1,7 +1,7 @@
 """What a check shows in place of a selector that matches nothing."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.checking.nearest import MOST_SHOWN, Item, nearest
@@ -74,6 +74,7 @@ def test_what_a_selector_asks_for() -> None:
     assert words("text=Log out >> nth=0") == (Word("text", "Log out"),)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_selector_has_an_answer(selector: str) -> None:
     """Whatever stands in a recipe."""

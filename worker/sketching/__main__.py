@@ -45,7 +45,7 @@ def main() -> NoReturn:
             started = await browser.start()
             tell(messages.Browser(started.pid))
             await browser.fresh_context()
-            tell(await explore(browser, order.url))
+            tell(await explore(browser.page, order.url))
         except (BrowserError, Overdue, PlaywrightError) as error:
             tell(Problem(str(error).partition("\n")[0], browser=True))
         finally:

@@ -10,7 +10,6 @@ from loguru import logger
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, Response
 
-from worker.browser import Browser
 from worker.deadlines import Overdue, within
 from worker.failures import classify, refusal
 from worker.masking import Mask
@@ -51,16 +50,19 @@ class Seen(msgspec.Struct, frozen=True):
     lists: tuple[Control, ...] = ()
 
 
-async def explore(browser: Browser, url: str) -> Found | Problem:
-    """Return what there is at `url`, an absolute address, and behind its link to the login."""
-    page, mask = browser.page, Mask()
+async def explore(page: Page, url: str) -> Found | Problem:
+    """Return what there is at `url`, an absolute address, and behind its link to the login; uses up the page."""
+    mask = Mask()
     try:
         response = await _open(page, url)
     except (PlaywrightError, Overdue) as error:
         return Problem(_unreachable(url, error))
     basic = response is not None and "www-authenticate" in response.headers and response.status == _UNAUTHORIZED
+    problem = "" if response is None or basic else _problem(response)
+    if problem and response is not None and not _is_html(response):
+        return Problem(problem)
     first = await _look(page)
-    if first.login is None and not basic and response is not None and (problem := _problem(response)):
+    if problem and first.login is None:  # a login page may well come with an error status
         return Problem(problem)
     here, form = page.url, None
     if first.login is not None:
@@ -101,8 +103,15 @@ def _problem(response: Response) -> str:
     refused = refusal(response.status, response.headers, response.url)
     if refused is not None and refused.status != _UNAUTHORIZED:
         return f"{shown} cannot be used: {refused}"
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return f"{shown} is {kind}, and a web page (HTML) is needed" if kind and kind not in _HTML else ""
+    return "" if _is_html(response) else f"{shown} is {_kind(response)}, and a web page (HTML) is needed"
+
+
+def _kind(response: Response) -> str:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _is_html(response: Response) -> bool:
+    return _kind(response) in {*_HTML, ""}
 
 
 async def _look(page: Page) -> Seen:
