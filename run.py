@@ -1,3 +1,4 @@
+#!/usr/bin/env -S uv run
 """Start here: ``python run.py --help``."""
 
 import sys

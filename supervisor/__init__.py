@@ -8,6 +8,7 @@
                  control, the socket by which a run is steered, service, what systemd is told, hooks, who is called,
                  and evidence_limits, what is kept of failures
     views/       status, metrics, progress, logs, story, report: read a snapshot or the ledger, never the machine
+    completion.py    what a shell completes
     finish_by.py the time by which to be done; forms.py reads it, and whom a hook calls
     chromium.py  finds a browser or gets one; doctor.py says what the machine lacks
     quiet_hours.py   in which times of the day nothing is handed out

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from supervisor.errors import Exit, UserError
 
@@ -41,6 +42,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "stop": ("stop", "Stop a run; what is in flight is finished first."),
     "doctor": ("doctor", "Can this machine do the job?"),
     "unit": ("unit", "A systemd unit, for a machine that does it by itself."),
+    "completion": ("completion", "A shell that completes commands, options and references."),
 }
 _HIDDEN = {"_clerk": "clerk", "_page": "page"}
 
@@ -76,17 +78,22 @@ class _Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
+        if ctx.resilient_parsing:  # a shell asks what may follow, and gets nothing for what makes no sense
+            return super().resolve_command(ctx, args)
         if name not in _COMMANDS and name not in _HIDDEN and not name.startswith("-"):
             near = difflib.get_close_matches(name, _COMMANDS, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"commands are {', '.join(_COMMANDS)}"
             raise click.UsageError(f"there is no command {name[:40]!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - as above
+        return [CompletionItem(name, help=line) for name, (_, line) in _COMMANDS.items() if name.startswith(incomplete)]
+
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         formatter.write(f"{NAME}: a fleet of browsers that comes back with every document.\n\nExamples\n{_EXAMPLES}\n")
         formatter.write("\nUsage\n  python run.py COMMAND ...      python run.py COMMAND --help\n\nCommands\n")
         for name, (_, line) in _COMMANDS.items():
-            formatter.write(f"  {name:8} {line}\n")
+            formatter.write(f"  {name:10} {line}\n")
         formatter.write(f"\nExit codes\n{_EXIT_CODES}\n")
 
 

@@ -26,7 +26,7 @@ from supervisor.views.text import clean
     check demo                          the built-in website
     """,
 )
-@click.argument("site")
+@click.argument("site", shell_complete=options.complete_site)
 @click.option("--ref", metavar="REF", help="The vehicle to try.  [default: the first of the site's export]")
 @click.option(
     "--output",

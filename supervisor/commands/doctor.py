@@ -26,7 +26,7 @@ _MARKS: dict[doctor.Level, tuple[str, str]] = {
     doctor lot.py:Lot --workers 8           also the recipe, its secrets and the way to the site
     """,
 )
-@click.argument("site", required=False)
+@click.argument("site", required=False, shell_complete=options.complete_site)
 @click.option(
     "--run-dir", default=".", metavar="DIR", type=click.Path(path_type=Path), help="Where it is to go.  [default: here]"
 )

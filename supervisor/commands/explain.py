@@ -29,8 +29,13 @@ _LOOKED_AT = 100_000
     """,
 )
 @options.run_dir_argument
-@click.argument("ref", required=False)
-@click.option("--kind", metavar="KIND", help="Only those that failed by this cause.  [default: every cause]")
+@click.argument("ref", required=False, shell_complete=options.complete_failed)
+@click.option(
+    "--kind",
+    metavar="KIND",
+    shell_complete=options.complete_kind,
+    help="Only those that failed by this cause.  [default: every cause]",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON, what the ledger has.  [default: for people]")
 def command(run_dir: Path, ref: str | None, *, kind: str | None, as_json: bool) -> int:
     """Tell the story of REF in the run in DIR; without REF, which references failed for good and why."""

@@ -30,7 +30,12 @@ _PAUSE = 0.3
     type=click.IntRange(1),
     help="Only what this worker says, and the supervisor about it.  [default: all]",
 )
-@click.option("--ref", metavar="REF", help="Only lines about an attempt at this reference.  [default: all]")
+@click.option(
+    "--ref",
+    metavar="REF",
+    shell_complete=options.complete_failed,
+    help="Only lines about an attempt at this reference.  [default: all]",
+)
 @click.option(
     "--level",
     type=click.Choice(logs.LEVELS, case_sensitive=False),

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from supervisor import config
+from supervisor.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 """Folder of run.py, from which child processes import this program."""
@@ -22,6 +24,9 @@ _FIRST = (
     "worker_delay",
     "browser",
 )
+
+_OFFERED = 200
+"""References that a shell is offered."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -115,4 +120,41 @@ def say(sentence: str) -> None:
     click.echo(f"nightfleet: {sentence}", err=True)
 
 
-run_dir_argument = click.argument("run_dir", metavar="DIR", type=click.Path(path_type=Path))
+def _complete_folder(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def complete_site(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the demo, and files that may be recipes."""
+    demo = [CompletionItem("demo", help="the built-in website")] if "demo".startswith(incomplete) else []
+    return [*demo, CompletionItem(incomplete, type="file")]
+
+
+def complete_kind(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the kinds of failures."""
+    from supervisor.views.kinds import MEANINGS  # noqa: PLC0415 - only a shell that asks needs it
+
+    return [
+        CompletionItem(kind.value, help=text.means) for kind, text in MEANINGS.items() if kind.startswith(incomplete)
+    ]
+
+
+def complete_failed(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the references that have failed in the run directory that was named before."""
+    from supervisor.shell.ledger_reader import LedgerReader  # noqa: PLC0415 - only a shell that asks needs it
+    from supervisor.shell.run_directory import RunDirectory  # noqa: PLC0415 - as above
+
+    try:
+        with LedgerReader(RunDirectory(Path(ctx.params["run_dir"])).ledger) as reader:
+            rows = (row for row in reader.failures() if row.ref.startswith(incomplete) and row.ref.isprintable())
+            return [
+                CompletionItem(row.ref, help=row.error_kind or "")
+                for row, _ in zip(rows, range(_OFFERED), strict=False)
+            ]
+    except (UserError, TypeError, KeyError):
+        return []  # there is no such run directory, or none was named yet
+
+
+run_dir_argument = click.argument(
+    "run_dir", metavar="DIR", type=click.Path(path_type=Path), shell_complete=_complete_folder
+)

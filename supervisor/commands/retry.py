@@ -27,9 +27,14 @@ from supervisor.views.text import plural
     """,
 )
 @options.run_dir_argument
-@click.argument("refs", nargs=-1, metavar="[REF]...")
+@click.argument("refs", nargs=-1, metavar="[REF]...", shell_complete=options.complete_failed)
 @click.option("--failed", is_flag=True, help="Every reference that failed for good.  [default: those that are named]")
-@click.option("--kind", metavar="KIND", help="Those that failed by this cause.  [default: any cause]")
+@click.option(
+    "--kind",
+    metavar="KIND",
+    shell_complete=options.complete_kind,
+    help="Those that failed by this cause.  [default: any cause]",
+)
 def command(run_dir: Path, refs: tuple[str, ...], *, failed: bool, kind: str | None) -> None:
     """Queue failed references of the run in DIR again: a run that goes on takes them, else the next start does."""
     if sum((bool(refs), failed, kind is not None)) != 1:

@@ -22,7 +22,7 @@ from supervisor.shell import service
     start demo --run-dir night                           the built-in website
     """,
 )
-@click.argument("site")
+@click.argument("site", shell_complete=options.complete_site)
 @click.option("--run-dir", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Everything goes here.")
 @click.option(
     "--refs",

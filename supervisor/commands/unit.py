@@ -31,7 +31,7 @@ _OWN_MEMORY = 1_000_000_000
     unit lot.py:Lot --run-dir /srv/night --workers 8 --finish-by 06:00
     """,
 )
-@click.argument("site")
+@click.argument("site", shell_complete=options.complete_site)
 @click.option("--run-dir", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Everything goes here.")
 @click.option("--refs", metavar="FILE", type=click.Path(path_type=Path), help="As for start.  [default: the export]")
 @click.option("--column", metavar="NAME", help="As for start.")
