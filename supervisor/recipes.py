@@ -1,7 +1,9 @@
 """Tries a recipe before anything starts, in a process of its own: a recipe is somebody's program."""
 
+import importlib.util
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ from supervisor import external
 from supervisor.errors import UserError
 
 _DEADLINE = 60.0
+_SERVICE = "nightfleet"
 
 
 class RecipeError(UserError):
@@ -24,6 +27,8 @@ class Recipe(msgspec.Struct, frozen=True):
     name: str
     start_url: str
     secrets: tuple[str, ...] = ()
+    exports: bool = True
+    """It can bring the references itself."""
 
 
 class _Answer(msgspec.Struct):
@@ -34,6 +39,7 @@ class _Answer(msgspec.Struct):
     name: str = ""
     start_url: str = ""
     secrets: tuple[str, ...] = ()
+    exports: bool = True
 
 
 def absolute(site: str) -> str:
@@ -67,36 +73,63 @@ def load(site: str, root: Path, environ: Mapping[str, str]) -> Recipe:
             continue
         if not answer.ok:
             raise RecipeError(answer.error)
-        return Recipe(answer.name, answer.start_url, answer.secrets)
+        return Recipe(answer.name, answer.start_url, answer.secrets, answer.exports)
     if outcome.code is None:
         raise RecipeError(f"the recipe {site} was not loaded within {_DEADLINE:.0f} seconds")
     raise RecipeError(f"the recipe {site} ended the process that loaded it (exit code {outcome.code})")
 
 
-def check_secrets(recipe: Recipe, environ: Mapping[str, str]) -> None:
-    """Check that each secret is there: in its variable, or in the file that the variable NAME_FILE names.
+def secrets(recipe: Recipe, environ: Mapping[str, str]) -> dict[str, str]:
+    """Check that each secret is there, and return those that only the keyring has, to be handed to the workers.
+
+    A secret is in its variable, in the file that the variable NAME_FILE names, or in the system's keyring under the
+    service `nightfleet`, where the package `keyring` is installed. The workers never ask the keyring: it might ask
+    back, once for each of them.
 
     Raises:
         RecipeError: one is missing, or its file cannot be read or can be read by others.
     """
+    found = {}
     for name in recipe.secrets:
         if environ.get(name):
             continue
-        file = environ.get(f"{name}_FILE")
-        if not file:
+        if file := environ.get(f"{name}_FILE"):
+            _check_file(name, file)
+        elif value := _from_keyring(name, environ):
+            found[name] = value
+        else:
             raise RecipeError(
                 f"the recipe {recipe.name} needs {name}: set the environment variable {name}, or {name}_FILE to the "
-                "path of a file that holds it and that only you can read"
+                f"path of a file that holds it and that only you can read, or store it with: keyring set {_SERVICE} "
+                f"{name}"
             )
-        try:
-            with Path(file).open("rb") as secret:
-                mode = os.fstat(secret.fileno()).st_mode
-                empty = not secret.read(1)
-        except OSError as error:
-            raise RecipeError(
-                f"{name}_FILE names {file}, which cannot be read: {(error.strerror or '').lower()}"
-            ) from error
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise RecipeError(f"{name}_FILE names {file}, which others may read; allow only yourself: chmod 600 {file}")
-        if empty:
-            raise RecipeError(f"{name}_FILE names {file}, which is empty")
+    return found
+
+
+def _check_file(name: str, file: str) -> None:
+    try:
+        with Path(file).open("rb") as secret:
+            mode = os.fstat(secret.fileno()).st_mode
+            empty = not secret.read(1)
+    except OSError as error:
+        raise RecipeError(
+            f"{name}_FILE names {file}, which cannot be read: {(error.strerror or '').lower()}"
+        ) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise RecipeError(f"{name}_FILE names {file}, which others may read; allow only yourself: chmod 600 {file}")
+    if empty:
+        raise RecipeError(f"{name}_FILE names {file}, which is empty")
+
+
+def _from_keyring(name: str, environ: Mapping[str, str]) -> str:
+    """Ask the keyring in a process of its own, because it may ask a person, or hang; empty when it has nothing."""
+    if importlib.util.find_spec("keyring") is None:
+        return ""
+    command = [sys.executable, "-m", "keyring", "get", _SERVICE, name]
+    try:
+        done = subprocess.run(
+            command, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, timeout=_DEADLINE, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RecipeError(f"the keyring did not answer within {_DEADLINE:.0f} seconds when asked for {name}") from error
+    return done.stdout.decode(errors="replace").removesuffix("\n") if done.returncode == 0 else ""

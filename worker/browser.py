@@ -20,6 +20,7 @@ from playwright.async_api import Error as PlaywrightError
 from worker.deadlines import Overdue, consume, within
 from worker.fetching import load_hook
 from worker.heartbeat import Kin
+from worker.hosts import resolver_rules
 from worker.masking import Mask
 from worker.observer import Observer, guarded
 from worker.protocol import BrowserStarted
@@ -45,11 +46,15 @@ class BrowserError(Exception):
 class Browser:
     """One browser at a time; `page`, `context` and `observer` are those of the present one."""
 
-    def __init__(self, settings: WorkerSettings, kin: Kin, mask: Mask, *, images: bool) -> None:
+    def __init__(
+        self, settings: WorkerSettings, kin: Kin, mask: Mask, *, images: bool, hosts: tuple[str, ...] = ()
+    ) -> None:
         self._settings = settings
         self._kin = kin
         self._mask = mask
         self._images = images
+        self.hosts = hosts
+        """The only ones that can be asked for anything; none for all."""
         self._playwright: Playwright | None = None
         self._chromium: Chromium | None = None
         self._session: Session | None = None
@@ -166,7 +171,7 @@ class Browser:
                 handle_sigterm=False,
                 handle_sighup=False,
                 downloads_path=self.downloads,
-                args=_arguments(images=self._images),
+                args=_arguments(images=self._images, hosts=self.hosts),
                 timeout=_START_DEADLINE * 1000,
             ),
             "starting the browser",
@@ -242,7 +247,7 @@ class Browser:
         if session and session.init_script:
             await within(_CONTEXT_DEADLINE, context.add_init_script(session.init_script), "restoring the session")
         self._context, self._outdated = context, False
-        self._observer = Observer(context, self._mask, self.traffic)
+        self._observer = Observer(context, self._mask, self.traffic, self.hosts)
         await self.fresh_page()
 
     async def fresh_page(self) -> None:
@@ -324,7 +329,7 @@ async def _comes(answer: Coroutine[Any, Any, object], seconds: float) -> bool:
     return not call.cancelled() and call.exception() is None
 
 
-def _arguments(*, images: bool) -> list[str]:
+def _arguments(*, images: bool, hosts: tuple[str, ...] = ()) -> list[str]:
     """Return our arguments for Chromium: Playwright's lists with what we add, as only the last one of a kind counts.
 
     Without `RenderDocument` disabled, closing a page that is just navigating hangs (Chromium 156, measured).
@@ -340,6 +345,8 @@ def _arguments(*, images: bool) -> list[str]:
     arguments = ["--disable-features=" + ",".join([*features, "RenderDocument"])] if features else []
     if not images:
         arguments.append(f"--blink-settings={_POINTERS},imagesEnabled=false")
+    if hosts:
+        arguments.append(f"--host-resolver-rules={resolver_rules(hosts)}")
     return arguments
 
 

@@ -9,12 +9,14 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import msgspec
 from playwright.async_api import APIResponse, BrowserContext
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
+from worker import hosts
 from worker.deadlines import Overdue, within
 from worker.protocol import Kind
 from worker.site import SiteFailure
@@ -23,6 +25,9 @@ _HOOK = Path(__file__).with_name("to_disk.cjs")
 _HEADER = "x-nightfleet-to-disk"
 _GRACE = 5.0
 """Seconds beyond the driver's own deadline after which it is the driver that does not answer."""
+
+_MOST_REDIRECTS = 20
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _SAID = re.compile(r"nightfleet: ([^\n]*)")
 """What `to_disk.cjs` says when it ends an answer."""
@@ -46,8 +51,10 @@ def load_hook() -> None:
         os.environ["NODE_OPTIONS"] = f"{options} {wish}".strip()
 
 
-async def fetch(context: BrowserContext, url: str, target: Path, limits: Limits) -> APIResponse:
+async def fetch(context: BrowserContext, url: str, target: Path, limits: Limits, *, follow: bool = True) -> APIResponse:
     """Ask for `url`; the body of an answer with status 200 is in the new file `target`. Nothing is judged here.
+
+    Redirects are followed by the driver, unless `follow` says otherwise.
 
     Raises:
         SiteFailure: `DOCUMENT_STALLED` or `DOCUMENT_INVALID`: it stood still, broke off, or is larger than allowed.
@@ -58,7 +65,12 @@ async def fetch(context: BrowserContext, url: str, target: Path, limits: Limits)
     try:
         response = await within(
             limits.seconds + _GRACE,
-            context.request.get(url, headers={_HEADER: json.dumps(order)}, timeout=limits.seconds * 1000),
+            context.request.get(
+                url,
+                headers={_HEADER: json.dumps(order)},
+                timeout=limits.seconds * 1000,
+                max_redirects=None if follow else 0,
+            ),
             "fetching a document",
         )
     except (PlaywrightTimeout, Overdue) as error:
@@ -67,6 +79,27 @@ async def fetch(context: BrowserContext, url: str, target: Path, limits: Limits)
     except PlaywrightError as error:
         raise _failure(error, url) from error
     return response
+
+
+async def fetch_from(
+    context: BrowserContext, url: str, target: Path, limits: Limits, allowed: tuple[str, ...]
+) -> APIResponse:
+    """Do as `fetch`, with each redirect looked at before it is followed: no host beside `allowed` is asked.
+
+    Raises:
+        SiteFailure: `RECIPE_ERROR`, a host that is not allowed; otherwise as `fetch`.
+        playwright.async_api.Error: there was no answer.
+        OSError: the body could not be written.
+    """
+    for _ in range(_MOST_REDIRECTS):
+        hosts.check(url, allowed)
+        response = await fetch(context, url, target, limits, follow=False)
+        location = response.headers.get("location")
+        if response.status not in _REDIRECTS or location is None:
+            return response
+        await dispose(response)
+        url = urljoin(response.url, location)
+    raise SiteFailure(Kind.HTTP_ERROR, "the site keeps redirecting", url=url)
 
 
 async def dispose(response: APIResponse) -> None:

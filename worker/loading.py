@@ -1,8 +1,9 @@
 """Finds the recipe that a SITE names and makes it: ``demo``, ``path/to/site.toml``, or ``path/to/file.py:ClassName``.
 
 ``python -m worker.loading SITE`` tries that in a process of its own and prints one JSON object:
-``{"ok": true, "error": "", "name": …, "start_url": …, "login_url": …, "secrets": […]}``, or ``"ok": false`` and the
-sentence that says what is wrong. A recipe is somebody's program: what it prints goes to standard error.
+``{"ok": true, "error": "", "name": …, "start_url": …, "login_url": …, "secrets": […], "exports": true}``, or
+``"ok": false`` and the sentence that says what is wrong. A recipe is somebody's program: what it prints goes to
+standard error.
 """
 
 import contextlib
@@ -114,7 +115,7 @@ def main() -> int:
         with contextlib.redirect_stdout(sys.stderr):
             site = load_site(sys.argv[1])
         result |= {"ok": True, "name": site.name, "start_url": site.start_url, "login_url": site.login_url}
-        result |= {"secrets": list(site.secrets)}
+        result |= {"secrets": list(site.secrets), "exports": bool(site.exports)}
     except RecipeError as error:
         result |= {"error": str(error)}
     sys.stdout.write(json.dumps(result) + "\n")

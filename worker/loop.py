@@ -62,7 +62,7 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
         logger.error("{}", error)
         return Exit.RECIPE
     inbox: asyncio.Queue[Inbound | BrowserGone] = asyncio.Queue()
-    browser = Browser(settings, kin, mask, images=site.images)
+    browser = Browser(settings, kin, mask, images=site.images, hosts=site.allowed_hosts)
     browser.on_gone = lambda: inbox.put_nowait(BrowserGone())
     wire = Wire(connection, inbox.put_nowait, lambda code: _break(kin, code))
     kit = Kit(browser, site, Vault(site.secrets, mask), mask, settings.document_limit)

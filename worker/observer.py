@@ -8,15 +8,19 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from loguru import logger
 from playwright.async_api import BrowserContext, ConsoleMessage, Download, Page, Request, Response
 
+from worker.hosts import is_foreign
 from worker.masking import Mask
 from worker.traffic import Traffic
 
 _KEPT = 20
+_MOST_BLOCKED = 100
+"""Hosts that are reported; a site that wants more of them has been reported enough."""
 
 Subject = TypeVar("Subject")
 
@@ -32,9 +36,11 @@ class Navigation(msgspec.Struct, frozen=True):
 class Observer:
     """Listens to one context for as long as it lives."""
 
-    def __init__(self, context: BrowserContext, mask: Mask, traffic: Traffic) -> None:
+    def __init__(self, context: BrowserContext, mask: Mask, traffic: Traffic, hosts: tuple[str, ...] = ()) -> None:
         self._mask = mask
         self._traffic = traffic
+        self._hosts = hosts
+        self._blocked: set[str] = set()
         self._main: Page | None = None
         self._pending: dict[int, str] = {}
         self.requests: deque[str] = deque(maxlen=_KEPT)
@@ -45,6 +51,8 @@ class Observer:
         self.last_navigation: Navigation | None = None
         self.last_refusal: tuple[int, str] | None = None
         """Status and URL of the last answer of 400 or above, navigation or not."""
+        self.broken: tuple[str, str] | None = None
+        """URL and Chromium's error of the last navigation, when that did not come to an answer."""
         self.crashed: asyncio.Event = asyncio.Event()
         self.on_navigation: Callable[[Navigation], None] | None = None
         self.on_broken_navigation: Callable[[str, str], None] | None = None
@@ -70,7 +78,7 @@ class Observer:
         """Forget what earlier work left, so that evidence is about this one."""
         self.requests.clear()
         self.console.clear()
-        self.last_navigation = self.last_refusal = None
+        self.last_navigation = self.last_refusal = self.broken = None
 
     @property
     def navigating(self) -> bool:
@@ -100,16 +108,26 @@ class Observer:
             self.last_refusal = (response.status, response.url)
         if request.is_navigation_request():
             self._pending.pop(id(request._impl_obj), None)  # noqa: SLF001 - as in _requested
+            self.broken = None
             self.last_navigation = Navigation(response.url, response.status, response.headers)
             if self.on_navigation is not None:
                 self.on_navigation(self.last_navigation)
 
     def _failed(self, request: Request) -> None:
-        self._note(f"{request.failure} {request.method} {request.url}")
+        foreign = is_foreign(request.url, self._hosts)
+        self._note(f"{'blocked' if foreign else request.failure} {request.method} {request.url}")
+        if foreign:
+            self._report(urlsplit(request.url).hostname or "")
         if request.is_navigation_request():
+            self.broken = (request.url, request.failure or "")
             self._pending.pop(id(request._impl_obj), None)  # noqa: SLF001 - as in _requested
             if self.on_broken_navigation is not None:
                 self.on_broken_navigation(request.url, request.failure or "")
+
+    def _report(self, host: str) -> None:
+        if host not in self._blocked and len(self._blocked) < _MOST_BLOCKED:
+            self._blocked.add(host)
+            logger.warning("blocked: the site wants something of {}, which the recipe does not allow", host)
 
     def _printed(self, message: ConsoleMessage) -> None:
         if message.type == "error":

@@ -107,6 +107,8 @@ class Site(ABC):
     """Pages need their images; without them they open in half of the time."""
     allowed_hosts: tuple[str, ...] = ()
     """The only hosts that may be asked for anything, ``*.lot.example`` for all below one; empty for any host."""
+    exports: bool = True
+    """`export_inventory` brings the references; otherwise they must be given with ``--refs``."""
     fewest_documents: int = 1
     """An attempt that brings fewer fails with `documents_missing`."""
     most_documents: int = 1000

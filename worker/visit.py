@@ -14,11 +14,11 @@ from playwright.async_api import BrowserContext, Locator, Page, Response
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from worker import documents, fetching, questions
+from worker import documents, fetching, hosts, questions
 from worker.browser import Browser
 from worker.documents import Answer, Staging
 from worker.downloads import DownloadRace, Trigger, finish, forget
-from worker.failures import refusal
+from worker.failures import classify, refusal
 from worker.masking import Mask
 from worker.names import proposed_name
 from worker.observer import Navigation
@@ -45,6 +45,9 @@ _MOVING = 1.0
 
 _MOVED_ON = ("interrupted by another navigation", "net::ERR_ABORTED")
 """What `goto` says when the page before it was still on its way somewhere; once more then works."""
+
+_BROWSERS_OWN = "chrome-error://"
+"""Where the page is when a click led to what could not be reached."""
 
 WaitUntil = Literal["commit", "domcontentloaded", "load", "networkidle"]
 
@@ -126,6 +129,7 @@ class Visit:
             SiteFailure: the status, the connection or the login page says that this is not the page.
         """
         url = self._absolute(url)
+        hosts.check(url, self._kit.browser.hosts)
         response = await self._goto(url, wait_until)
         if response is not None:
             self._refuse(response.status, response.headers, response.url)
@@ -325,7 +329,7 @@ class Visit:
             if (seen := observer.last_navigation) is not None and "Download is starting" in error.message:
                 self._refuse(seen.status, seen.headers, seen.url)
             if not any(mark in error.message for mark in _MOVED_ON):
-                raise
+                raise self._unreachable() or error from error
             logger.debug("the page was still moving, opening {} once more", self._kit.mask.url(url))
         return await self.page.goto(url, wait_until=wait_until)
 
@@ -339,6 +343,8 @@ class Visit:
         deadline = time.monotonic() + _MOVING
         while True:
             url = self.page.url
+            if url.startswith(_BROWSERS_OWN) and (broken := self._kit.browser.observer.broken) is not None:
+                raise self._unreachable() or classify(PlaywrightError(f"{broken[1]} at {broken[0]}"))
             if self._is_login_url(url):
                 raise SiteFailure(Kind.SESSION_EXPIRED, "the login page came instead of the page", url=url)
             if await self._kit.site.is_logged_in(self):
@@ -349,6 +355,13 @@ class Visit:
                 raise SiteFailure(Kind.SESSION_EXPIRED, message, url=url)
             await asyncio.sleep(0.1)  # it may be moving on by itself, half empty, and nothing tells when it is there
 
+    def _unreachable(self) -> SiteFailure | None:
+        """Return why the page could not be reached, when the recipe does not allow its host."""
+        broken = self._kit.browser.observer.broken
+        if broken is None or not hosts.is_foreign(broken[0], self._kit.browser.hosts):
+            return None
+        return hosts.foreign(broken[0], self._kit.browser.hosts)
+
     def _is_login_url(self, url: str) -> bool:
         return not self._logging_in and is_same_page(url, self._kit.site.login_url)
 
@@ -356,7 +369,10 @@ class Visit:
         """Return the suggested name, where the file is now, and what the site said."""
         self._staging.create()
         with DownloadRace(self._kit.browser.observer, is_login=self._is_login_url) as race:
-            download = await race.begin(trigger, self._patience)
+            try:
+                download = await race.begin(trigger, self._patience)
+            except SiteFailure as failure:
+                raise self._unreachable() or failure from failure
             try:
                 path = await finish(download, self._kit.browser.downloads, self._patience, self._kit.document_limit)
                 arrival = self._staging.arrival()
@@ -376,7 +392,10 @@ class Visit:
         limits = fetching.Limits(self._deadline, min(_LONGEST_SILENCE, self._deadline / 2), self._kit.document_limit)
         try:
             self._kit.browser.traffic.count(url)
-            response = await fetching.fetch(self.context, url, arrival, limits)
+            if allowed := self._kit.browser.hosts:
+                response = await fetching.fetch_from(self.context, url, arrival, limits, allowed)
+            else:
+                response = await fetching.fetch(self.context, url, arrival, limits)
             answer = Answer(response.url, response.headers)
             await fetching.dispose(response)
             self._judge(response.status, answer)

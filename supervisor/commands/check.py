@@ -76,7 +76,7 @@ def _check(
     recipe = recipes.load(spec, options.ROOT, environ)
     seconds = time.monotonic() - began
     click.echo(transcript.line("ok", seconds, "recipe", f"{clean(recipe.name)}, {clean(recipe.start_url)}"))
-    recipes.check_secrets(recipe, environ)
+    environ |= recipes.secrets(recipe, environ)
     click.echo(transcript.line("ok", None, "secrets", clean(", ".join(recipe.secrets)) or "none needed"))
     browser = launch.browser(resolved, environ)
     click.echo(transcript.line("", None, "browser", f"{browser.path}, version {browser.version}"))

@@ -46,9 +46,14 @@ def plan(request: Request, resolved: Resolved, environment: dict[str, str]) -> P
     environ = {**os.environ, **environment}
     site = recipes.absolute(request.site)
     recipe = recipes.load(site, options.ROOT, environ)
-    recipes.check_secrets(recipe, environ)
+    environment = {**environment, **recipes.secrets(recipe, environ)}
     refs = None if request.refs is None else _references(request.refs, request.column)
     directory = RunDirectory(request.run_dir)
+    if refs is None and not recipe.exports and not directory.ledger.exists():
+        raise recipes.RecipeError(
+            f"the recipe {recipe.name} does not say where the references come from: add [references] to it, or name "
+            "a file of references with --refs"
+        )
     directory.create()
     owner = directory.owner()
     if owner is not None:

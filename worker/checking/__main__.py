@@ -66,7 +66,7 @@ async def _check(order: Order, tell: Teller, kin: Kin, journal: Journal, mask: M
     except RecipeError as error:  # it was fine a moment ago, when the supervisor tried it
         tell(Failure("browser", Kind.RECIPE_ERROR, str(error), 0.0))
         return
-    browser = Browser(order.worker, kin, mask, images=site.images)
+    browser = Browser(order.worker, kin, mask, images=site.images, hosts=site.allowed_hosts)
     vault = Vault(site.secrets, mask)
     calls = Calls(lambda told: tell(_masked(told, mask)), recipe_file(site))
     telling = cast("Site", TellingSite(site, tell, mask, calls))  # it has every attribute of the recipe

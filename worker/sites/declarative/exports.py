@@ -8,7 +8,8 @@ from pathlib import Path
 from worker.downloads import Trigger
 from worker.protocol import Kind
 from worker.site import Inventory
-from worker.sites.declarative.pages import Hand, Unmatched, settled
+from worker.sites.declarative import questions
+from worker.sites.declarative.pages import Hand, Unmatched
 from worker.sites.declarative.schema import Export
 
 _PATH = ("references", "export")
@@ -27,8 +28,6 @@ _SUBMIT = """([url, fields]) => {
   HTMLFormElement.prototype.submit.call(form);
 }"""
 """Sends a form as the site's own page would, with its cookies, referrer and user agent."""
-
-_MARKS = "all => all.map(element => element.outerHTML)"
 
 
 async def export(hand: Hand, wanted: Export) -> Inventory:
@@ -69,13 +68,13 @@ async def _trigger(hand: Hand, wanted: Export) -> Trigger:
 async def _save_prepared(hand: Hand, wanted: Export, ready: str) -> Path:
     visit = hand.visit
     page = hand.url(wanted.ready_page) if wanted.ready_page else visit.page.url
-    before = await _marks(hand, ready)
+    before = await hand.ask(ready, questions.MARKS)
     trigger = await _trigger(hand, wanted)
     await hand.on((*_PATH, "click"), wanted.click or "", trigger)
     visit.step("wait until the export is ready")
     end = time.monotonic() + wanted.ready_within
     while True:
-        marks = await _marks(hand, ready)
+        marks = await hand.ask(ready, questions.MARKS)
         fresh = [number for number, mark in enumerate(marks) if mark not in before]
         if len(fresh) > 1:
             raise await hand.unmatched((*_PATH, "ready"), ready, len(fresh), wanted.ready_within)
@@ -92,9 +91,3 @@ async def _save_prepared(hand: Hand, wanted: Export, ready: str) -> Path:
         await asyncio.sleep(wanted.reload_every or _LOOK_EVERY)
         if wanted.reload_every:
             await hand.open(page)
-
-
-async def _marks(hand: Hand, ready: str) -> list[str]:
-    """Return what tells the elements that are ready now from those of earlier exports."""
-    marks: list[str] = await settled(lambda: hand.locator(ready).evaluate_all(_MARKS), [])
-    return marks

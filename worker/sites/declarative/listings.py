@@ -12,20 +12,14 @@ from functools import partial
 
 from worker.protocol import Kind
 from worker.site import Inventory, SiteFailure
-from worker.sites.declarative.pages import Hand, Unmatched, settled
+from worker.sites.declarative import questions
+from worker.sites.declarative.pages import Hand, Unmatched
 from worker.sites.declarative.schema import Listing
 
 _PATH = ("references", "listing")
 COLUMN = "reference"
 """The one column of the inventory that is written here."""
 
-_TEXTS = "(all, attribute) => all.map(one => (attribute ? one.getAttribute(attribute) : one.textContent) ?? '')"
-_USABLE = """element => !(element.disabled || element.getAttribute("aria-disabled") === "true"
-  || [element, element.parentElement].some(one => /(^|\\s|-)disabled(\\s|$)/.test(one.className)))
-  && element.checkVisibility()"""
-"""A pager's link on the last page is missing, hidden, or disabled in one of the ways that pagers have."""
-
-_LEADS_TO = "element => element.tagName === 'A' && element.getAttribute('href') ? element.href : ''"
 _ENDED = 1.0
 """Seconds for which nothing more may be offered before a growing page counts as complete."""
 
@@ -100,7 +94,7 @@ class _Listing:
             if following is None or not await self._offers(following, "next"):
                 return
             target = await self._hand.one((*_PATH, "next"), following, 0)
-            url = await target.evaluate(_LEADS_TO)
+            url = "".join(await self._hand.ask(following, questions.ADDRESSES))
             number += 1
             if url.startswith(("http:", "https:")) and _bare(url) != _bare(visit.page.url):
                 if _bare(url) in visited:
@@ -185,8 +179,7 @@ class _Listing:
 
     async def _texts(self) -> list[str]:
         wanted = self._wanted
-        locator = self._hand.locator(wanted.reference)
-        texts: list[str] = await settled(lambda: locator.evaluate_all(_TEXTS, wanted.attribute), [])
+        texts: list[str] = await self._hand.ask(wanted.reference, questions.TEXTS, wanted.attribute)
         return [reference for text in texts if (reference := self._reference(" ".join(text.split())))]
 
     def _reference(self, text: str) -> str:
@@ -203,7 +196,7 @@ class _Listing:
         found = await self._hand.count(pattern)
         if found > 1:
             raise await self._hand.unmatched((*_PATH, key), pattern, found, 0)
-        return found == 1 and await settled(lambda: self._hand.locator(pattern).evaluate(_USABLE), otherwise=False)
+        return found == 1 and await self._hand.usable(pattern) == 1
 
     async def _read_total(self) -> int | None:
         if self._wanted.total is None:

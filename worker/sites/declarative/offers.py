@@ -9,18 +9,13 @@ import msgspec
 
 from worker.protocol import Kind
 from worker.site import SiteFailure
-from worker.sites.declarative.pages import Hand, settled
+from worker.sites.declarative import questions
+from worker.sites.declarative.pages import Hand
 from worker.sites.declarative.patterns import filled
 from worker.sites.declarative.schema import Documents
 
 _AT_ONCE = 6
 """Documents that are fetched side by side, as many as a browser asks one host for; one by one under a delay."""
-
-_READ = """(all, attribute) => all.map(element => ({
-  url: attribute ? element.getAttribute(attribute) ?? "" : element.href || element.src || element.data || "",
-  text: element.textContent.trim() || element.getAttribute("aria-label") || element.title || "",
-  tag: element.tagName.toLowerCase(),
-}))"""
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -78,8 +73,7 @@ async def _links(hand: Hand, wanted: Documents) -> list[Link]:
     """Return the links, each address once."""
     if wanted.links is None:
         return []
-    locator = hand.locator(wanted.links)
-    read: list[object] = await settled(lambda: locator.evaluate_all(_READ, wanted.link_attribute), [])
+    read = await hand.ask(wanted.links, questions.LINKS, wanted.link_attribute)
     links: dict[str, Link] = {}
     for link in msgspec.convert(read, list[Link]):
         if not link.url or urlsplit(link.url).scheme not in {"", "http", "https"} or _is_fragment(hand, link.url):

@@ -3,15 +3,15 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Locator
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from worker.failures import refusal
 from worker.protocol import Kind
 from worker.site import SiteFailure
+from worker.sites.declarative import questions
 from worker.sites.declarative.patterns import filled, in_selector, in_url
 from worker.sites.declarative.reading import Source
 from worker.sites.declarative.rules import ACTIONS
@@ -25,9 +25,6 @@ T = TypeVar("T")
 
 _LOOK_EVERY = 0.1
 """Seconds between two looks at a page for one of several things to appear; no event tells of any of them."""
-
-_MOVING = ("Execution context was destroyed", "Cannot find context", "navigat")
-"""What Playwright says of a page that is just moving on."""
 
 
 class Unmatched(SiteFailure):
@@ -72,19 +69,28 @@ class Hand:
 
     async def count(self, pattern: str | None) -> int:
         """Return how many elements match, hidden ones too."""
-        if pattern is None:
-            return 0
-        return await settled(self.locator(pattern).count, 0)
+        return await self._number(pattern, questions.COUNT)
 
     async def shows(self, pattern: str | None) -> bool:
         """Say whether an element that matches can be seen."""
-        if pattern is None:
-            return False
-        return await settled(self.locator(pattern).filter(visible=True).count, 0) > 0
+        return await self._number(pattern, questions.SHOWN) > 0
+
+    async def usable(self, pattern: str) -> int:
+        """Return how many elements that match can be clicked."""
+        return await self._number(pattern, questions.USABLE)
 
     async def text(self, pattern: str) -> str:
-        """Return the text of the first element that matches, on one line; empty when there is none."""
-        return " ".join(" ".join(await settled(self.locator(pattern).all_text_contents, [])).split())[:500]
+        """Return the text of what matches, on one line; empty when nothing does."""
+        return " ".join(" ".join(await self.ask(pattern, questions.TEXTS)).split())[:500]
+
+    async def ask(self, pattern: str, question: str, argument: object = None) -> list[Any]:
+        """Return the answer to a question about each element that matches."""
+        return await questions.ask(self.visit.page, self.selector(pattern), question, argument) or []
+
+    async def _number(self, pattern: str | None, question: str) -> int:
+        if pattern is None:
+            return 0
+        return await questions.ask(self.visit.page, self.selector(pattern), question) or 0
 
     async def until(self, question: Callable[[], Awaitable[bool]], seconds: float) -> bool:
         """Ask again and again for `seconds` until the answer is yes; say whether it was."""
@@ -109,9 +115,8 @@ class Hand:
         found = await self.count(pattern)
         if found == 1:
             return self.locator(pattern)
-        visible = self.locator(pattern).filter(visible=True)
-        if found and await settled(visible.count, 0) == 1:
-            return visible
+        if found and await self._number(pattern, questions.SHOWN) == 1:
+            return self.locator(pattern).filter(visible=True)
         raise await self.unmatched(path, pattern, found, within)
 
     async def unmatched(
@@ -234,15 +239,3 @@ class Hand:
         if step.within is not None:
             return step.within
         return 0.0 if step.optional else self.patience
-
-
-async def settled(call: Callable[[], Awaitable[T]], otherwise: T) -> T:
-    """Return what `call` answers; `otherwise` while the page is just moving on to another."""
-    try:
-        return await call()
-    except PlaywrightTimeout:
-        raise
-    except PlaywrightError as error:
-        if not any(mark in error.message for mark in _MOVING):
-            raise
-        return otherwise

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from worker.hosts import is_foreign
 from worker.site import RecipeError
 from worker.sites.declarative import rules
 from worker.sites.declarative.checking import Problem, Value, examine, key_path
@@ -101,16 +102,13 @@ def _at(problem: Problem) -> Path:
 def _foreign(source: Source, values: list[Value]) -> list[Problem]:
     """Return the addresses whose host the recipe does not allow."""
     hosts = allowed_hosts(source.recipe)
-    if not hosts:
-        return []
     problems = []
     for value in values:
         if value.form == "url":
-            host = urlsplit(source.url(value.text)).hostname or ""
-            if not host_allowed(host, hosts):
-                problems.append(
-                    Problem(value.path, f"the host {host}", f"a host of allowed_hosts ({', '.join(hosts)})")
-                )
+            url = source.url(value.text)
+            if is_foreign(url, hosts):
+                expected = f"a host of allowed_hosts ({', '.join(hosts)})"
+                problems.append(Problem(value.path, f"the host {urlsplit(url).hostname}", expected))
     return problems
 
 
@@ -126,10 +124,3 @@ def allowed_hosts(recipe: Recipe) -> tuple[str, ...]:
         return ()
     own = urlsplit(recipe.base_url).hostname or ""
     return tuple(dict.fromkeys((own, *(host.lower().strip("[]") for host in recipe.allowed_hosts))))
-
-
-def host_allowed(host: str, hosts: tuple[str, ...]) -> bool:
-    """Say whether `host` is among `hosts`, of which one may begin with ``*.``; an empty list allows all."""
-    if not hosts:
-        return True
-    return any(host == one or (one.startswith("*.") and host.endswith(one[1:])) for one in hosts)

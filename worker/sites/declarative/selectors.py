@@ -10,6 +10,11 @@ _ENGINES = frozenset({
     "data-test-id", "data-test-id:light", "data-test", "data-test:light", "role", "nth", "visible", "_react", "_vue",
 })  # fmt: skip
 _ENGINE = re.compile(r"([a-zA-Z_0-9:-]+)\s*=(?!=)(.*)", re.DOTALL)
+_OWN_PSEUDO = re.compile(
+    r":(has-text|text|text-is|text-matches|visible|light|nth-match|left-of|right-of|above|below|near)\b"
+)
+"""What only Playwright's CSS knows."""
+
 _PAIRS = {")": "(", "]": "["}
 
 
@@ -24,6 +29,14 @@ def complaint(selector: str) -> str | None:
         if (wrong := _wrong(part.strip())) is not None:
             return wrong
     return None
+
+
+def is_plain_css(selector: str) -> bool:
+    """Say whether any browser understands the selector without Playwright's help."""
+    text = selector.strip()
+    if ">>" in text or text.startswith(("'", '"', "//", "..", "(//", "*")) or _OWN_PSEUDO.search(text):
+        return text == "*"
+    return _ENGINE.fullmatch(text) is None
 
 
 def _wrong(part: str) -> str | None:

@@ -8,7 +8,7 @@ from worker.failures import refusal
 from worker.protocol import Kind
 from worker.site import Inventory, LoginRefused, NotFound, Site, SiteFailure
 from worker.sites.declarative import exports, listings, offers, python_steps
-from worker.sites.declarative.pages import Hand, Unmatched, settled
+from worker.sites.declarative.pages import Hand, Unmatched
 from worker.sites.declarative.reading import Source, allowed_hosts
 from worker.sites.declarative.schema import Login, Recipe, Search, Step, Vehicle
 
@@ -26,6 +26,10 @@ class Declarative(Site):
             RecipeError: these cannot be used.
         """
         recipe = source.recipe
+        steps = python_steps.load(source)
+        self._python = steps.functions
+        self.python_file = steps.file
+        """The file with the steps in Python, empty when there are none."""
         self.source = source
         self.recipe = recipe
         self.name = recipe.name
@@ -36,11 +40,8 @@ class Declarative(Site):
         if recipe.documents is not None:
             self.document_formats = recipe.documents.types
         self.images = recipe.images
+        self.exports = recipe.references is not None or "export_inventory" in self._python
         self.allowed_hosts = allowed_hosts(recipe)
-        steps = python_steps.load(source)
-        self._python = steps.functions
-        self.python_file = steps.file
-        """The file with the steps in Python, empty when there are none."""
         self._next_request = 0.0
 
     # ------------------------------------------------------------------------------------------- what Site asks for
@@ -224,7 +225,7 @@ class Declarative(Site):
 
     async def _refuse_missing(self, hand: Hand, vehicle: Vehicle) -> None:
         if vehicle.missing is not None and await hand.shows(vehicle.missing):
-            text = await settled(lambda: hand.text(vehicle.missing or ""), "")
+            text = await hand.text(vehicle.missing)
             raise NotFound(f"the site says that it has no such vehicle: {text}")
 
 
