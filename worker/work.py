@@ -281,7 +281,8 @@ class Worker:
         if failure.kind not in _MAY_BE_THE_SESSION or not self._browser.has_page or self._watched.has_stubborn_work:
             return failure, True
         visit = Visit(self._kit, Path(self._settings.temp_dir) / "proof", _PROOF_SECONDS)
-        found = await self._watched.run(self._open_inventory(visit), _PROOF_SECONDS)
+        work = self._open_inventory(visit)
+        found = await self._watched.run(work, _PROOF_SECONDS, visit.overdue, patient=True)
         visit.end()
         if found is None or found.kind is not Kind.SESSION_EXPIRED:
             return failure, found is None
