@@ -10,7 +10,7 @@
     views/       status, metrics, progress, logs, story, report: read a snapshot or the ledger, never the machine
     completion.py    what a shell completes
     finish_by.py the time by which to be done; forms.py reads it, and whom a hook calls
-    chromium.py  finds a browser or gets one; doctor.py says what the machine lacks
+    chromium.py  finds a browser or gets one; doctor.py and long_run.py say what the machine lacks
     quiet_hours.py   in which times of the day nothing is handed out
     children.py  what a worker is told when it is started
     checking.py, sketching.py    carry out `check` and `new-site`, each with a process (shell/helper.py) and a view

@@ -8,17 +8,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
-import msgspec
-
-from supervisor import chromium, external, host, recipes
+from supervisor import chromium, external, host, long_run, recipes
+from supervisor.check_result import Check, Level
 from supervisor.config import Resolved
 from supervisor.errors import UserError
 from supervisor.views.text import clean, number, size
-
-Level = Literal["ok", "warning", "failed"]
 
 _WORKER_MEMORY = 400_000_000
 """Bytes of a worker with its driver and browser on ordinary pages."""
@@ -32,15 +28,6 @@ _LONGEST_TEMP = 60
 _PAGE = "data:text/html,<p id=nightfleet>ready</p>"
 _EARLIEST = 1_700_000_000
 """November 2023: a clock before that was never set."""
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One thing that was looked at."""
-
-    name: str
-    level: Level
-    found: str
-    advice: str = ""
 
 
 def examine(resolved: Resolved, run_dir: Path, environ: Mapping[str, str]) -> Iterator[Check]:
@@ -61,7 +48,9 @@ def examine(resolved: Resolved, run_dir: Path, environ: Mapping[str, str]) -> It
     if len(str(temp)) > _LONGEST_TEMP:
         yield Check("temporary path", "warning", f"{temp} is long", "set TMPDIR to a shorter path")
     yield _space("run directory", run_dir)
+    yield from long_run.expected(run_dir, resolved.settings.disk_reserve)
     yield _clock()
+    yield from long_run.examine(Path("/"), environ, resolved.settings.num_workers)
 
 
 def examine_site(site: str, root: Path, environ: Mapping[str, str]) -> Iterator[Check]:

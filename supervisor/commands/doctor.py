@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from supervisor import demo_site, doctor
+from supervisor.check_result import Check, Level
 from supervisor.commands import options
 from supervisor.errors import Exit
 from supervisor.views.text import plural
 
-_MARKS: dict[doctor.Level, tuple[str, str]] = {
+_MARKS: dict[Level, tuple[str, str]] = {
     "ok": ("ok", "green"),
     "warning": ("WARNING", "yellow"),
     "failed": ("FAILED", "red"),
@@ -22,7 +23,8 @@ _MARKS: dict[doctor.Level, tuple[str, str]] = {
     "doctor",
     cls=options.Command,
     examples="""
-    doctor                                  browser, memory, limits, space, clock
+    doctor                                  browser, memory, limits, space, clock, sleep, reboots
+    doctor --run-dir night                  also whether what is still to come fits on the disk
     doctor lot.py:Lot --workers 8           also the recipe, its secrets and the way to the site
     """,
 )
@@ -48,7 +50,7 @@ def command(site: str | None, run_dir: Path, config_file: Path | None, **values:
     return Exit.MACHINE if failed else Exit.COMPLETED
 
 
-def _print(check: doctor.Check) -> int:
+def _print(check: Check) -> int:
     """Print one line for a check; return 1 when it failed."""
     mark, colour = _MARKS[check.level]
     mark = f"{mark:7}" if os.environ.get("NO_COLOR") else click.style(f"{mark:7}", fg=colour)
