@@ -110,7 +110,9 @@ def _bar(totals: Totals) -> Table:
     grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
-    bar = ProgressBar(total=max(totals.total, 1), completed=totals.finished)
+    bar = ProgressBar(
+        total=max(totals.total, 1), completed=totals.finished, complete_style="green", finished_style="green"
+    )
     grid.add_row(bar, f"{percent(totals)} %  {number(totals.finished)} of {number(totals.total)}")
     return grid
 
@@ -139,15 +141,15 @@ def pace_sentence(snapshot: Snapshot) -> str:
 
 
 def _yield(metrics: MetricsView) -> str:
-    return f"{plural(metrics.documents, 'document')}, {size(metrics.bytes)}" if metrics.documents else ""
+    parts = [f"{plural(metrics.documents, 'document')}, {size(metrics.bytes)}"] if metrics.documents else []
+    if metrics.kills:
+        parts.append(f"{plural(metrics.kills, 'worker')} killed")
+    return "; ".join(parts)
 
 
 def _trouble(metrics: MetricsView) -> str:
     kinds = [f"{clean(kind, 40)} {number(count)}" for kind, count in list(metrics.failures.items())[:4]]
-    parts = [f"failed attempts: {', '.join(kinds)}"] if kinds else []
-    if metrics.kills:
-        parts.append(f"{plural(metrics.kills, 'worker')} killed")
-    return "; ".join(parts)
+    return f"failed attempts: {', '.join(kinds)}" if kinds else ""
 
 
 def _pace(metrics: MetricsView) -> list[str]:

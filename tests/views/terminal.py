@@ -1,6 +1,7 @@
 """A real pseudo-terminal with an emulator behind it: what a person would see, cell by cell."""
 
 import fcntl
+import itertools
 import os
 import pty
 import select
@@ -57,10 +58,8 @@ class Terminal:
         while not question(self.lines):
             left = last - time.monotonic()
             shown = "\n".join(self.lines)
-            assert select.select([self._outer], [], [], max(left, 0))[0], f"waiting until {what}; there is:\n{shown}"
-            data = os.read(self._outer, 65_536)
-            self.raw += data
-            self._stream.feed(data)
+            assert left > 0, f"waiting until {what}; there is:\n{shown}"
+            self.read(left)
         return self.lines
 
     def shows(self, text: str) -> list[str]:
@@ -74,6 +73,17 @@ class Terminal:
         while lines and not lines[-1]:
             lines.pop()
         return lines
+
+    @property
+    def styled(self) -> list[list[tuple[str, str]]]:
+        """The lines as runs of letters of one style, in Rich's words."""
+        return [
+            [("".join(cell.data for cell in cells), style) for style, cells in itertools.groupby(row, _style)]
+            for row in map(self._row, range(len(self.lines)))
+        ]
+
+    def _row(self, row: int) -> list[pyte.screens.Char]:
+        return [self._screen.buffer[row][column] for column in range(self._screen.columns)]
 
     @property
     def coloured(self) -> set[str]:
@@ -94,11 +104,15 @@ class Terminal:
         last = time.monotonic() + DEADLINE
         while self.process.poll() is None or select.select([self._outer], [], [], 0)[0]:
             assert time.monotonic() < last, "the command does not end"
-            if select.select([self._outer], [], [], 0.05)[0]:
-                data = os.read(self._outer, 65_536)
-                self.raw += data
-                self._stream.feed(data)
+            self.read(0.05)
         return self.process.returncode
+
+    def read(self, seconds: float) -> None:
+        """Take what comes within so many seconds."""
+        if select.select([self._outer], [], [], seconds)[0]:
+            data = os.read(self._outer, 65_536)
+            self.raw += data
+            self._stream.feed(data)
 
     def _set_size(self, columns: int, lines: int) -> None:
         fcntl.ioctl(self._inner, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -115,3 +129,13 @@ class Terminal:
                 self.process.stdin.close()
         os.close(self._outer)
         os.close(self._inner)
+
+
+def _style(cell: pyte.screens.Char) -> str:
+    # pyte calls yellow brown, as the first terminals did, and gives colours beyond the first sixteen in hexadecimal.
+    colour = {"default": "", "brown": "yellow"}.get(cell.fg, cell.fg)
+    if len(colour) == len("a0b1c2") and not colour.isalpha():
+        colour = f"#{colour}"
+    elif colour.startswith("bright"):
+        colour = f"bright_{colour.removeprefix('bright')}"
+    return " ".join(word for word in (colour, "bold" if cell.bold else "") if word)

@@ -28,8 +28,8 @@ def test_everything_that_matters_fits(width: int) -> None:
         "62 %  1,240 of 2,000",
         "completed 1,230   failed 10   in progress 5   waiting 3   pending 752",
         "38.5 a minute, about 19 min left (15 to 23 min)",
-        "3,012 documents, 2.1 GB",
-        "failed attempts: timeout 12, server_error 4; 2 workers killed",
+        "3,012 documents, 2.1 GB; 2 workers killed",
+        "failed attempts: timeout 12, server_error 4",
         "worker 3 was killed",
         *(f"A-100{slot}" for slot in range(1, 6)),
     ):
