@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from PIL import Image
-from playwright.async_api import Browser, ViewportSize, async_playwright
+from playwright.async_api import ViewportSize, async_playwright
 from rich.console import Console
 from rich.text import Text
 
@@ -18,7 +18,7 @@ from supervisor.views.status import Snapshot, read_status
 from tests.views.terminal import ROOT, Terminal
 
 PICTURES = ROOT / ".pictures"
-_COMMAND = ("demo", "--faults", "--vehicles", "60", "--workers", "3")
+_COMMAND = ("demo", "--faults", "--vehicles", "120", "--workers", "3", "--worker-delay", "0.5")
 _COLUMNS, _LINES = 80, 24
 _COLOURS = 128
 """Of a PNG's palette: enough for flat pages, and a third of the bytes."""
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def _wait_until_busy(terminal: Terminal, run_dir: Path) -> Snapshot:
-    """Read the terminal until a third of the work is done, every worker has its picture and the view is full."""
+    """Read the terminal until a quarter of the work is done, every worker has its picture and the view is full."""
     last = time.monotonic() + 180
     while True:
         if time.monotonic() > last:
@@ -71,7 +71,7 @@ def _wait_until_busy(terminal: Terminal, run_dir: Path) -> Snapshot:
         seen = list((run_dir / ".nightfleet" / "pages").glob("*.jpg"))
         if snapshot is None or len(seen) < len(snapshot.workers):
             continue
-        if snapshot.totals.finished * 3 >= snapshot.totals.total and all(one.memory_bytes for one in snapshot.workers):
+        if snapshot.totals.finished * 4 >= snapshot.totals.total and all(one.memory_bytes for one in snapshot.workers):
             return snapshot
 
 
@@ -93,17 +93,17 @@ async def _photograph(address: str, name: str, width: int, height: int) -> None:
         raise FileNotFoundError("no Chromium is on this machine")
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=found.path, chromium_sandbox=False)
-        for scheme in ("light", "dark"):
-            await _take(browser, address, PICTURES / f"{name}-{scheme}.png", ViewportSize(width=width, height=height))
+        page = await browser.new_page(viewport=ViewportSize(width=width, height=height))
+        await page.goto(address)
+        await page.locator("svg").first.wait_for()
+        await page.emulate_media(color_scheme="light")
+        _save(await page.screenshot(), PICTURES / f"{name}-light.png")
+        await page.emulate_media(color_scheme="dark")
+        _save(await page.screenshot(), PICTURES / f"{name}-dark.png")
         await browser.close()
 
 
-async def _take(browser: Browser, address: str, path: Path, size: ViewportSize) -> None:
-    page = await browser.new_page(viewport=size, color_scheme="dark" if "dark" in path.name else "light")
-    await page.goto(address)
-    await page.locator("svg").first.wait_for()
-    shot = await page.screenshot()
-    await page.close()
+def _save(shot: bytes, path: Path) -> None:
     palette = Image.open(io.BytesIO(shot)).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
     palette.save(path, optimize=True)
 

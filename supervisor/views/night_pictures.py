@@ -57,7 +57,7 @@ _STYLE = {
 }
 _WIDTH = 10.0
 """Inches; the page scales it."""
-_LEFT, _RIGHT, _BOTTOM, _TOP = 0.75, 0.15, 0.35, 0.12
+_LEFT, _RIGHT, _BOTTOM, _TOP = 0.75, 0.35, 0.35, 0.12
 """Inches around each plot: the same for all, so that their times stand below one another."""
 _ROW = 0.26
 _BAR = 0.62
