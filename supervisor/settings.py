@@ -155,6 +155,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     step_floor: Annotated[
         float, Meta(gt=0, le=_DAY, extra=_SECONDS, description="What every step may take before it can end an attempt.")
     ] = 2.0
+    memory_reserve: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000_000,
+            extra=_BYTES,
+            description="With less memory left on the machine, worker after worker is let go.",
+        ),
+    ] = 300_000_000
     document_limit: Annotated[
         int, Meta(ge=1, le=1_000_000_000_000, extra=_BYTES, description="The largest document that is accepted.")
     ] = 500_000_000

@@ -7,10 +7,10 @@
 
 It opens when several references on several workers failed alike and nothing succeeded in between, when a login finds
 the site down, or when the site asked for a pause. Where too few references are left to tell an outage by, a login is
-asked (`RunState.in_doubt`). When it opens, all is forgiven that failed so since the site last answered. One bad
-reference or one sick worker never opens it, nor do many bad ones that were seen to fail before, while the site
-answered: they are no evidence. The pause doubles with every probe that fails, and goes back to its first length only
-after a run of successes, so that it does not flap.
+asked (`RunState.in_doubt`). When it opens, what failed so since the site last answered is forgiven; long ago only what
+was not known to be bad. One bad reference or one sick worker never opens it, nor do many bad ones that were seen to
+fail before, while the site answered: they are no evidence. The pause doubles with every probe that fails, and goes back
+to its first length only after a run of successes, so that it does not flap.
 """
 
 from enum import Enum
@@ -120,7 +120,8 @@ class Breaker:
             if suspect.charged and suspect.reference.suspicious:
                 self.opened_at = None  # it is this reference, and not the site, that is given up by and by
             return None
-        opening = tuple(self._suspects)
+        since = suspect.at - self._policy.breaker_window
+        opening = tuple(one for one in self._suspects if one.at >= since or not one.reference.suspicious)
         self.open(suspect.alike.value, suspect.at)
         return opening
 

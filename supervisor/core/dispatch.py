@@ -63,6 +63,8 @@ def _done(run: RunState) -> Ending:
 def _staff(run: RunState) -> None:
     """Start children in vacant slots, as long as there is work for them, and let go of those whose time has come."""
     wanted = max(run.queue.unfinished, run.in_doubt) if run.inventory_known else len(run.slots)
+    if run.shedding.ceiling is not None:
+        wanted = min(wanted, run.shedding.ceiling)
     living = run.live_slots()
     for slot in run.slots.values():
         if slot.state is SlotState.VACANT and slot.retiring:

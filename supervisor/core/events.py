@@ -98,6 +98,12 @@ class SendDelayed(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class MachineMeasured(msgspec.Struct, frozen=True):
+    """So much is left of ``memory`` (bytes), ``processes`` and ``descriptors``; what nobody knows is left out."""
+
+    left: dict[str, int]
+
+
 class StopRequested(msgspec.Struct, frozen=True):
     """Hand out nothing more and finish what is in flight; at once: not even that."""
 
@@ -159,6 +165,7 @@ Event = (
     | TimePassed
     | LoopStalled
     | SendDelayed
+    | MachineMeasured
     | StopRequested
     | PauseRequested
     | ResumeRequested

@@ -128,9 +128,12 @@ def _take(run: RunState, event: ev.Event) -> None:
                 slot.extend(seconds)
                 if slot.state is SlotState.BUSY:
                     run.pace.delayed(run.now)
+        case ev.MachineMeasured(left=left):
+            watchdog.make_room(run, left)
         case ev.LoopStalled(seconds=seconds):
             run.breaker.postpone(seconds)
             run.sessions.postpone(seconds)
+            run.pace.postpone(seconds)
             for slot in run.slots.values():
                 slot.postpone(seconds)
             run.incident("stalled", f"the supervisor stood still for {seconds:.1f} s, which no deadline counts")

@@ -89,14 +89,15 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
     reference = attempt.reference
     rule = RULES[failure.kind]
     del run.attempts[attempt.attempt]
-    reference.crashes += rule.crashed
+    crashed = rule.crashed and not _is_of_the_machine(run, failure.kind)
+    reference.crashes += crashed
     if failure.kind in {Kind.STEP_TIMEOUT, Kind.PAGE_HUNG}:
         run.patience.ended_early(failure.steps)
     counted = _is_charged(run, attempt, failure)
     if not counted:
         reference.attempts -= 1
     tries = run.policy.max_retries + 1 if rule.tries is None else min(rule.tries, run.policy.max_retries + 1)
-    poison = rule.crashed and reference.crashes > run.policy.poison_crashes
+    poison = crashed and reference.crashes > run.policy.poison_crashes
     final = counted and (reference.attempts >= tries or poison)
     delay = 0.0 if final else _delay(run, reference, failure, counted=counted)
     run.write(
@@ -106,7 +107,7 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
             kind=failure.kind,
             message=failure.message,
             counted=counted,
-            crashed=rule.crashed,
+            crashed=crashed,
             retry_in=None if final else delay,
             url=failure.url,
             status=failure.status,
@@ -200,6 +201,9 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
             session_lost(run, attempt.slot, attempt.generation, reference.ref_id)
         case Kind.FORBIDDEN:
             _forbidden(run, attempt)
+        case _ if rule.crashed and _is_of_the_machine(run, kind):
+            reference.free += 1
+            return reference.free > run.policy.free_returns
         case _ if rule.alike is not None:
             reference.suspicious |= reference.suspected not in {-1, run.breaker.answers}
             reference.suspected = run.breaker.answers
@@ -212,6 +216,11 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
         return rule.counted and not excused
     reference.free += 1
     return reference.free > run.policy.free_returns
+
+
+def _is_of_the_machine(run: RunState, kind: Kind) -> bool:
+    """Say whether a worker that crashed probably did so because the machine is short of memory or processes."""
+    return kind is not Kind.MEMORY and bool(run.shedding.short)
 
 
 def _forbidden(run: RunState, attempt: Attempt) -> None:

@@ -69,6 +69,10 @@ class Pace:
         """One that was handed out before has not left yet: it starts now, or later."""
         self._starts.append(now)
 
+    def postpone(self, seconds: float) -> None:
+        """Nobody did anything for so long, and what was about to leave leaves now."""
+        self._starts = deque((at + seconds for at in self._starts), maxlen=self._starts.maxlen)
+
     def asked(self, slot: int, requests: dict[str, int], now: float) -> None:
         """A worker made so many requests to these hosts."""
         if not self._requests:

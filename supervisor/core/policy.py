@@ -47,6 +47,12 @@ class Policy(msgspec.Struct, frozen=True):
     """After a 429 that does not say how long to wait."""
     throttle_pause_limit: float = 3600.0
     """The longest Retry-After that is believed."""
+    memory_reserve: int = 300_000_000
+    """With less memory left on the machine workers are let go, one after the other."""
+    process_reserve: int = 150
+    """So with less processes and threads, of which a worker takes about as many."""
+    descriptor_reserve: int = 32
+    """So with less file descriptors of the supervisor's, of which a worker takes five."""
     references_per_minute: int = 0
     """That the whole fleet may begin; 0 for as many as it can."""
     requests_per_minute: int = 0

@@ -15,6 +15,7 @@ from supervisor.core.policy import Policy
 from supervisor.core.queue import Queue, State
 from supervisor.core.records import Incident, Record
 from supervisor.core.session import Sessions
+from supervisor.core.shedding import Shedding
 
 EXIT_COMPLETED = 0
 EXIT_SOME_FAILED = 1
@@ -57,6 +58,7 @@ class RunState:
         self.attempts: dict[int, Attempt] = {}
         self.sessions = Sessions(policy)
         self.breaker = Breaker(policy)
+        self.shedding = Shedding(policy)
         self.pace = Pace(policy, backlog.started, now)
         self.patience = Patience(policy.step_patience, policy.step_floor)
         self.inventory_known = backlog.has_inventory

@@ -86,16 +86,16 @@ def bury(run: RunState, slot: Slot, code: int) -> None:
         condemn(run, slot, Kind.WORKER_DIED, f"the worker ended with {_exit_text(code)}")
 
 
-def dismiss(run: RunState, slot: Slot) -> None:
-    """The run ends at once: kill the worker; what it held was interrupted and is not charged."""
+def dismiss(run: RunState, slot: Slot, why: str = "the run is being stopped") -> None:
+    """The run ends at once, or the machine needs room: kill the worker; what it held is not charged."""
     attempt = run.attempts.get(slot.attempt)
     if attempt is not None:
         attempt.phase = Phase.CONDEMNED
-        attempt.verdict = Failed(attempt.attempt, Kind.INTERRUPTED, "stopped by the operator", ready=False)
+        attempt.verdict = Failed(attempt.attempt, Kind.INTERRUPTED, f"interrupted: {why}", ready=False)
     # A run that goes on after all must not send another worker on an errand before this one is dead.
-    slot.death = ErrandFailed(slot.errand, Kind.INTERRUPTED, "the run was ending", ready=False) if slot.errand else None
+    slot.death = ErrandFailed(slot.errand, Kind.INTERRUPTED, why, ready=False) if slot.errand else None
     slot.errand = 0
-    _kill(run, slot, "the run is being stopped", evidence=False, attempt=attempt)
+    _kill(run, slot, why, evidence=False, attempt=attempt)
 
 
 def _kill(run: RunState, slot: Slot, reason: str, *, evidence: bool, attempt: Attempt | None) -> None:
@@ -179,6 +179,24 @@ def weigh(run: RunState, slot: Slot, size: int) -> None:
             slot.number,
             incident="recycled",
         )
+
+
+def make_room(run: RunState, left: dict[str, int]) -> None:
+    """What is left on the machine was measured: let a worker go when it is too little, or have one more again."""
+    shedding, slots = run.shedding, [slot for slot in run.slots.values() if not slot.retiring]
+    for sentence in shedding.measured(left):
+        run.incident("machine", sentence, level="WARNING")
+    if run.stage is not Stage.RUNNING:
+        return
+    slot = shedding.victim(slots, run.now)
+    if slot is not None and not slot.recycle:
+        slot.recycle = True
+        run.incident("shed", "is let go when it has finished: " + "; ".join(shedding.short.values()), slot)
+    if slot is not None and shedding.urgent and slot.state is SlotState.BUSY:
+        run.incident("shed", "is let go at once: " + "; ".join(shedding.short.values()), slot, level="WARNING")
+        dismiss(run, slot, "the machine needs room")
+    if shedding.restore(slots, run.now):
+        run.incident("machine", "there is room for one more worker again")
 
 
 def _exit_text(code: int) -> str:

@@ -59,7 +59,7 @@ def picture(
             updated_at=utc_now(),
             state=_state(run),
             exit_code=run.ending.code if finished and run.ending else None,
-            reason=run.ending.reason if run.ending else "; ".join(run.pauses.values()),
+            reason=run.ending.reason if run.ending else "; ".join([*run.pauses.values(), *run.shedding.short.values()]),
             max_attempts=run.policy.max_retries + 1,
             page=who.page,
             cpu_seconds=time.process_time(),

@@ -21,6 +21,7 @@ class Child:
         "slot",
         "tasks",
         "tree",
+        "weighed",
     )
 
     def __init__(self, slot: int, incarnation: int, now: float) -> None:
@@ -38,6 +39,7 @@ class Child:
         self.session = b""
         self.tasks = 0
         self.heard_at = now
+        self.weighed = False
 
     @property
     def well(self) -> bool:

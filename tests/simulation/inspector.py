@@ -11,6 +11,7 @@ from supervisor.core.events import (
     StopRequested,
     WorkerSpoke,
 )
+from supervisor.core.failures import RULES
 from supervisor.core.machine import Machine
 from supervisor.core.records import (
     AttemptFailed,
@@ -49,6 +50,8 @@ _PAUSING = frozenset({Trouble.PAUSE, Trouble.QUIET, Trouble.DISK, Trouble.STALL}
 """Troubles in which nobody tries for a while, which counts against nobody."""
 _OF_THE_SITE = frozenset({Trouble.OUTAGE, Trouble.MAINTENANCE, Trouble.THROTTLE})
 """Troubles for which no reference is given up that may be tried thrice."""
+_CRASHES = frozenset({kind for kind, rule in RULES.items() if rule.crashed and kind is not Kind.MEMORY})
+"""Not counted while the machine is short of memory."""
 _MUST_COUNT = frozenset(Kind) - _FREE - NEVER_CHARGED - KINDS
 
 
@@ -104,7 +107,8 @@ class Inspector:
                 case Kill(slot=slot, incarnation=incarnation):
                     world.figures.kills += 1
                     child = world.children.all[slot, incarnation]
-                    demand(child.blame or not child.process or self.ending, f"{command}, which is well")
+                    short = Trouble.SHORTAGE in world.night.troubles and world.memory.left < world.policy.memory_reserve
+                    demand(child.blame or not child.process or self.ending or short, f"{command}, which is well")
                 case Finish():
                     alive = [child for child in world.children.here.values() if child.tree]
                     demand(not alive, f"{command}, but {alive} are alive")
@@ -197,9 +201,11 @@ class Inspector:
         started = self.flying.pop(attempt)
         child = world.children.all[started.slot, started.incarnation]
         fates = world.fates[attempt] | child.doom
+        short = Trouble.SHORTAGE in world.night.troubles
         interrupted = kind is Kind.INTERRUPTED and self.at_once
         suspected = kind is Kind.SESSION_EXPIRED and _is_success(event) and self._session_was_doubted
-        demand(kind in fates or interrupted or suspected, f"{record}, but what happened was {sorted(fates)}")
+        shed = kind is Kind.INTERRUPTED and short
+        demand(kind in fates or interrupted or suspected or shed, f"{record}, but what happened was {sorted(fates)}")
         row = world.ledger.rows[ref_id]
         holder = world.children.at_work.get(row.ref)
         demand(holder is None or holder.attempt != attempt, f"{record} while {holder} may still work on it")
@@ -211,7 +217,7 @@ class Inspector:
             demand(kind not in _FREE or enough, f"{record} is charged after {self.returns[ref_id]} free returns")
         else:
             self.returns[ref_id] += 1
-            demand(kind not in _MUST_COUNT, f"{record} is not charged")
+            demand(kind not in _MUST_COUNT or (short and kind in _CRASHES), f"{record} is not charged")
         self.crashes[ref_id] += record.crashed
         if record.retry_in is None:
             demand(record.counted, f"{record} is final, but not counted")
@@ -247,6 +253,8 @@ class Inspector:
                 demand(world.recipe_failed, f"{finish} without a reason")
             case 3 if reason.startswith("the site was down for"):
                 down = world.site.down_for(self.since, world.now)
+                # When only bad references are left, nobody can tell that from pages that do not come.
+                down = max(down, self.outage.barren_for(world.now))
                 demand(down >= world.policy.outage_limit / 3, f"{finish}, but it was for {down:.0f} s at most")
             case 3 if reason.startswith("nobody could log in"):
                 demand(world.last_errand_failure > self.errand_at, f"{finish}, but the last errand did succeed")

@@ -6,7 +6,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from supervisor.core import breaker, commands, dispatch, errands, machine, outcomes, pace, queue, session, watchdog
+from supervisor.core import (
+    breaker,
+    commands,
+    dispatch,
+    errands,
+    machine,
+    outcomes,
+    pace,
+    queue,
+    session,
+    shedding,
+    watchdog,
+)
 from supervisor.core.attempts import Phase
 from supervisor.core.failures import RULES
 from supervisor.core.fleet import MOVES, Slot, SlotState
@@ -563,6 +575,21 @@ def takes_a_login_for_proof_that_pages_come(patch: Patch) -> None:
 @mistake_in(Trouble.OUTAGE, references=2)
 def charges_the_last_references_for_an_outage(patch: Patch) -> None:
     patch.setattr(RunState, "in_doubt", property(lambda run: False))
+
+
+@mistake_in(Trouble.SHORTAGE, workers=5, references=300)
+def lets_nobody_go_when_memory_is_short(patch: Patch) -> None:
+    patch.setattr(shedding.Shedding, "victim", lambda shedding, slots, now: None)
+
+
+@mistake_in(Trouble.SHORTAGE, workers=5, references=300)
+def starts_the_next_one_at_once_when_memory_is_short(patch: Patch) -> None:
+    patch.setattr(shedding.Shedding, "ceiling", property(lambda _: None, lambda _, __: None), raising=False)
+
+
+@mistake_in(Trouble.SHORTAGE, workers=5, references=900)
+def never_takes_back_whom_it_let_go(patch: Patch) -> None:
+    patch.setattr(shedding.Shedding, "restore", lambda shedding, slots, now: False)
 
 
 @mistake

@@ -17,6 +17,7 @@ class Trouble(StrEnum):
     LIES = "lies"  # answers twice, for another attempt, garbage, documents that are not there
     RECOVERY = "recovery"  # failures with ready=False, then a slow recovery or none
     MEMORY = "memory"  # trees above the memory limit
+    SHORTAGE = "shortage"  # something else takes the machine's memory for a while
     START = "start"  # children that come late, never, or say that they cannot
     EPIDEMIC = "epidemic"  # for a while no child can start at all
     STUBBORN = "stubborn"  # trees that refuse to die for a while

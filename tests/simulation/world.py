@@ -24,6 +24,7 @@ from supervisor.shell.conductor import Conductor
 from tests.simulation.children import Children
 from tests.simulation.inspector import Inspector
 from tests.simulation.limits import Limits
+from tests.simulation.memory import Memory
 from tests.simulation.model_ledger import ModelLedger
 from tests.simulation.oracle import Violation, demand
 from tests.simulation.people import Operator
@@ -112,6 +113,7 @@ class World:
         self.children = Children(self)
         self.inspector = Inspector(self)
         self.operator = Operator(self)
+        self.memory = Memory(self)
         self.conductor: Conductor | None = None
         self.machine: WatchedMachine | None = None
 
@@ -212,6 +214,7 @@ class World:
         self.limits.restarted(self.ledger.started)
         self.conductor = Conductor(machine, self, self.children, self, self)
         self.post(TimePassed())
+        self.memory.begin()
         if self.disk_full:
             self.operator.disk_fills()
         self.conductor.flush()
