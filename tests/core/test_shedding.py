@@ -76,6 +76,7 @@ def test_the_fleet_is_made_whole_again_one_by_one() -> None:
         play.pass_time(15.0)
     assert _states(play) == ["busy", "vacant", "vacant"]
     play.pass_time(200.0)
+    play.succeed(1)
     assert not [c for c in _memory(play, 400) if isinstance(c, co.Spawn)], "not well yet"
     assert play.machine.run.shedding.short
     assert not [c for c in _memory(play, 500) if isinstance(c, co.Spawn)], "one more would make it short again"
@@ -107,7 +108,7 @@ def test_a_crash_on_a_machine_that_is_short_is_not_the_references() -> None:
     """The kernel may have killed its browser: no charge, no step towards poison, a bounded number of times."""
     play = Playbook.working("A", workers=1)
     _memory(play, 200)
-    counted = []
+    counted: list[bool] = []
     while play.totals()[4] == 0 and len(counted) < 30:
         play.take(play.exited(1, -9))
         (record,) = records(play.take(play.gone(1)), AttemptFailed)
