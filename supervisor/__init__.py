@@ -7,7 +7,8 @@
     shell/       carries the commands out and turns the world into events: loop, processes, pipes, ledger, publisher,
                  control, the socket by which a run is steered, service, what systemd is told, hooks, who is called,
                  and evidence_limits, what is kept of failures
-    views/       status, metrics, progress, logs, story, report: read a snapshot or the ledger, never the machine
+    views/       read a snapshot or the ledger, never the machine: status, metrics, progress and screen, logs, story;
+                 server and page, what --serve shows; prometheus; report with night_figures, night_pictures and comparison
     completion.py    what a shell completes
     finish_by.py the time by which to be done; forms.py reads it, and whom a hook calls
     chromium.py  finds a browser or gets one; doctor.py and long_run.py say what the machine lacks
@@ -20,6 +21,6 @@
 An event (a message, a death, a deadline) enters `core.machine`; the commands that come back are interpreted by
 `shell.conductor` in one place: records go to the ledger's thread, and what depends on them (handing out an attempt,
 finishing) is held back until they are durable. Slow work (publishing, killing, evidence, files) is done by
-threads that answer with events, so the one loop never blocks. Views run in a process of their
-own beside the run, the clerk.
+threads that answer with events, so the one loop never blocks. Views run in processes of their own beside the run
+(shell.companions): the clerk, and the status page where one is wanted.
 """

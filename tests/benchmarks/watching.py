@@ -1,0 +1,80 @@
+"""What it costs a run to be looked at: the same demo unseen, and with live view, metrics file and an open status page.
+
+``uv run --group test python -m tests.benchmarks.watching``
+"""
+
+import contextlib
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import msgspec
+
+from supervisor.views.status import Snapshot, read_status
+from tests.views.terminal import Terminal
+
+_VEHICLES = 120
+_ROUNDS = 3
+_DEMO = ("run.py", "demo", "--vehicles", str(_VEHICLES), "--workers", "2", "--run-dir")
+
+
+class _Cost(msgspec.Struct, frozen=True):
+    """Of one run."""
+
+    seconds: float
+    """From the first reference to the end."""
+    supervisor: float
+    """Processor time of the supervisor, in seconds."""
+
+
+def main() -> int:
+    """Run the demo in turn unseen and watched; print the medians."""
+    unseen: list[_Cost] = []
+    watched: list[_Cost] = []
+    with tempfile.TemporaryDirectory(prefix="nightfleet-watching-") as folder:
+        for turn in range(_ROUNDS):
+            unseen.append(_run(Path(folder) / f"unseen-{turn}", "--show", "quiet"))
+            place = Path(folder) / f"watched-{turn}"
+            watched.append(_run(place, "--show", "live", "--serve", "--metrics-file", f"{folder}/{turn}.prom"))
+    for name, costs in ("unseen", unseen), ("watched", watched):
+        seconds = sorted(cost.seconds for cost in costs)[_ROUNDS // 2]
+        supervisor = sorted(cost.supervisor for cost in costs)[_ROUNDS // 2]
+        each = supervisor / _VEHICLES * 1000
+        print(f"{name}: {_VEHICLES / seconds * 60:.0f} references a minute, supervisor {each:.1f} ms a reference")
+    return 0
+
+
+def _run(place: Path, *options: str) -> _Cost:
+    over = threading.Event()
+    with Terminal() as terminal:
+        terminal.run(*_DEMO, str(place), *options)
+        viewer = threading.Thread(target=_look, args=(place, over))
+        viewer.start()
+        code = terminal.wait()
+        over.set()
+        viewer.join()
+    found = read_status(place / "status.json")
+    if code != 0 or found is None or found.metrics.per_minute_overall is None:
+        raise RuntimeError(f"the run ended with {code}")
+    return _Cost(_VEHICLES / found.metrics.per_minute_overall * 60, found.run.cpu_seconds)
+
+
+def _look(place: Path, over: threading.Event) -> None:
+    """Load the page every second, and the timeline now and then, as a browser does."""
+    begun = time.monotonic()
+    while not over.wait(1.0):
+        snapshot: Snapshot | None = read_status(place / "status.json")
+        if snapshot is None or not snapshot.run.page:
+            continue
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):  # the run is just ending
+            path = "timeline" if int(time.monotonic() - begun) % 20 == 0 else ""
+            with urllib.request.urlopen(snapshot.run.page + path, timeout=30) as answer:  # noqa: S310 - our own page
+                answer.read()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
