@@ -43,6 +43,14 @@ class Check(msgspec.Struct, frozen=True):
     """The reference to try, empty for the first of the export."""
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """What has come of a check."""
+
+    code: Exit
+    overlooked: bool
+    """The vehicle's page has what looks like documents, and the recipe does not use it."""
+
+
 class _Result:
     """What has come of a check so far."""
 
@@ -50,26 +58,38 @@ class _Result:
         self._check = check
         self._say = say
         self.code = Exit.COMPLETED
-        self.documents = 0
+        self.overlooked = False
         self.finished = False
+        self._counted: told.Called | None = None
 
     def take(self, message: told.Line, child: Helper) -> None:
         """Show one message, and answer it where an answer is due."""
-        for line in transcript.lines(message):
-            self._say(line)
+        self._show(message)
         match message:
             case told.Browser(pid=pid):
                 child.add_session(pid)
             case told.Exported():
                 child.say(msgspec.json.encode(told.Choice(self._choose(message))))
-            case told.Passed(documents=documents):
-                self.documents += documents
             case told.Failure():
                 self._fail(_code(message))
+            case told.Overlooked():
+                self.overlooked = True
             case told.Finished():
                 self.finished = True
             case _:
                 pass
+
+    def _show(self, message: told.Line) -> None:
+        """Show one message; a count waits for the next one, and is left out when that uses what was counted."""
+        counted, self._counted = self._counted, None
+        if counted is not None and not (isinstance(message, told.Called) and message.selector == counted.selector):
+            for line in transcript.lines(counted):
+                self._say(line)
+        if isinstance(message, told.Called) and message.call == "count":
+            self._counted = message
+            return
+        for line in transcript.lines(message):
+            self._say(line)
 
     def _fail(self, code: Exit) -> None:
         self.code = self.code or code  # the first trouble is the one to be mended first
@@ -102,8 +122,8 @@ class _Result:
         return chosen
 
 
-def run(check: Check, environ: Mapping[str, str], say: Callable[[str], None]) -> int:
-    """Carry a check out and return its exit code; `say` is given each line as soon as it is known.
+def run(check: Check, environ: Mapping[str, str], say: Callable[[str], None]) -> Outcome:
+    """Carry a check out and return what has come of it; `say` is given each line as soon as it is known.
 
     Raises:
         MachineError: no process could be started.
@@ -118,7 +138,7 @@ def run(check: Check, environ: Mapping[str, str], say: Callable[[str], None]) ->
             raise UserError(f"{error}: a step of the recipe never gives control back") from error
         if not result.finished:
             raise UserError(f"the process that runs the recipe ended in the middle ({child.epitaph()})")
-    return result.code
+    return Outcome(result.code, result.overlooked)
 
 
 def _order(check: Check, temp_dir: Path, marker: str) -> bytes:

@@ -1,6 +1,7 @@
 """``run.py check``: every step of a recipe once, visibly, and what does not fit."""
 
 import os
+import shlex
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,19 +90,23 @@ def _check(
         patience=patience,
         ref=(ref or "").strip(),
     )
-    code = checking.run(wanted, environ, click.echo)
-    click.echo(_conclusion(code, folder))
-    return code
+    outcome = checking.run(wanted, environ, click.echo)
+    click.echo(_conclusion(outcome, folder))
+    if outcome.code == Exit.COMPLETED:
+        click.echo(f"then:  uv run run.py start {shlex.quote(site)} --run-dir night")
+    return outcome.code
 
 
-def _conclusion(code: int, folder: Path) -> str:
+def _conclusion(outcome: checking.Outcome, folder: Path) -> str:
     found = sorted(path for path in (folder / "documents").glob("*") if path.is_file())
     where = f"the documents are in {folder / 'documents'}" if found else f"what there is to see is in {folder}"
     words = {
-        Exit.COMPLETED: "everything fits",
+        Exit.COMPLETED: "what the recipe names fits, and it may overlook documents"
+        if outcome.overlooked
+        else "everything fits",
         Exit.SOME_FAILED: "a step failed by the site's doing",
         Exit.USAGE: "the recipe does not fit the site yet",
         Exit.LOGIN_REFUSED: "the site refused the login",
         Exit.MACHINE: "there is no browser that works",
     }
-    return f"{words[Exit(code)]}; {where}"
+    return f"{words[outcome.code]}; {where}"

@@ -136,8 +136,8 @@ def _no_login(found: Found) -> list[str]:
         ]
     return [
         "",
-        f"{GAP}: no field for a password was found, neither at this address nor behind a link to a login. If there is",
-        "# a login all the same, run new-site with the address of its page.",
+        f"{GAP}: no field for a password was found, neither at this address nor behind a link to a login.",
+        "# If there is a login all the same, run new-site with the address of its page.",
         "# [login]",
     ]
 
@@ -147,20 +147,20 @@ def _rest(found: Found) -> list[str]:
     return [
         "",
         "[references.export]",
-        f"{GAP}: the link or button that exports the inventory as CSV, and the column that holds the references.",
-        "# A site without an export has pages that list the vehicles: [references.listing] in the README.",
+        f"{GAP}: what exports the inventory as CSV, and the column that holds the references.",
+        "# Where pages list the vehicles instead: [references.listing] in the README.",
         *_candidates("what may be it", found.exports),
         f"click = {_selector(export) if export else _text('text=Export')}",
         'column = "Stock No"',
         "",
         "[vehicle]",
-        f"{GAP}: the address of a vehicle's page, {{ref}} standing for its reference, and what is there when it has",
-        "# loaded. A site with a search in its place: [vehicle.search] in the README.",
+        f"{GAP}: the address of a vehicle's page, {{ref}} for its reference; and what is there when it has loaded.",
+        "# Where one has to search for a vehicle: [vehicle.search] in the README.",
         'url = "/vehicle/{ref}"',
         '# loaded = "#documents"',
         "",
         "[documents]",
-        f"{GAP}: the links to the documents on that page. What has to be clicked belongs to buttons.",
+        f"{GAP}: the links to the documents on that page; and the buttons, which are what has to be clicked.",
         "links = \"a[href$='.pdf']\"",
         '# buttons = "button.download"',
     ]

@@ -58,6 +58,9 @@ def lines(message: told.Line) -> Iterator[str]:
             yield _detail(seconds, f"file {clean(name)}: {size(count)}")
         case told.Passed(stage=stage, seconds=seconds, documents=documents):
             yield line("ok", seconds, stage, _passed(stage, documents))
+        case told.Overlooked(things=things):
+            yield _detail(None, "the page also has what looks like documents, and the recipe does not use:")
+            yield from _things("", things)
         case told.Failure():
             yield from _failure(message)
         case told.Browser() | told.Exported() | told.Finished():
@@ -99,13 +102,16 @@ def _failure(failure: told.Failure) -> Iterator[str]:
 
 def _mismatch(mismatch: told.Mismatch) -> Iterator[str]:
     yield _fact("selector", f"{_code(mismatch.selector)}{_matches(mismatch.matches)}")
-    width = max((len(clean(thing.selector, 80)) for thing in mismatch.nearest), default=0)
-    for index, thing in enumerate(mismatch.nearest):
-        name = "nearest" if index == 0 else ""
-        more = f" ({thing.count} of them)" if thing.count > 1 else ""
-        yield _fact(name, f"{clean(thing.selector, 80):{width}}  {clean(thing.what)}{more}")
+    yield from _things("nearest", mismatch.nearest)
     if mismatch.matches == 0 and not mismatch.nearest:
         yield _fact("nearest", "the page has nothing that one could click or fill in")
+
+
+def _things(name: str, things: tuple[told.Thing, ...]) -> Iterator[str]:
+    width = max((len(clean(thing.selector, 80)) for thing in things), default=0)
+    for index, thing in enumerate(things):
+        more = f" ({thing.count} of them)" if thing.count > 1 else ""
+        yield _fact(name if index == 0 else "", f"{clean(thing.selector, 80):{width}}  {clean(thing.what)}{more}")
 
 
 def sentence(failure: told.Failure) -> str:

@@ -3,6 +3,7 @@
 A recipe in Python holds an ordinary page, so the only place at which its selectors can be seen is Playwright itself.
 """
 
+import ast
 import asyncio
 import contextlib
 import re
@@ -42,7 +43,10 @@ _READINGS = (
 )  # fmt: skip
 """What reads of an element: told of only when it fails, because a list of links is read once for each."""
 
-_SELECTOR = re.compile(r"selector='(.*)'>$", re.DOTALL)
+_WHOLE = ("evaluate", "evaluate_all", "eval_on_selector", "eval_on_selector_all", "inner_html", "screenshot")
+"""What also sees all that is in the element."""
+
+_SELECTOR = re.compile(r"""selector=('.*'|".*")>$""", re.DOTALL)
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -67,11 +71,16 @@ class Calls:
         """The last call that failed."""
         self.fruitless: dict[str, Trouble] = {}
         """Selectors that matched nothing when they were asked for last, the latest at the end."""
+        self.touched: dict[str, bool] = {}
+        """Selectors that matched something in this stage, and whether all that is within was seen as well."""
         self.listens = True
+        self.quiet = False
+        """Nothing is told, though all is noted."""
 
     def begin(self) -> None:
         """Forget the stage before."""
         self._told.clear()
+        self.touched.clear()
         self.begin_step()
 
     def begin_step(self) -> None:
@@ -111,7 +120,9 @@ class Calls:
         self.fruitless.pop(selector, None)
         if matches == 0:
             self.fruitless[selector] = what
-        if call not in _READINGS and self._told.get((call, selector), -1) != matches:
+        else:
+            self.touched[selector] = self.touched.get(selector, False) or call in _WHOLE
+        if call not in _READINGS and not self.quiet and self._told.get((call, selector), -1) != matches:
             self._told[call, selector] = matches
             self._tell(Called(call, selector, matches, round(time.monotonic() - began, 3)))
 
@@ -176,7 +187,7 @@ def _replaced(owner: type, name: str, calls: Calls, selector_of: Callable[..., s
 
 def _of_locator(locator: Locator, *_args: Any, **_kwargs: Any) -> str:
     found = _SELECTOR.search(repr(locator))  # a locator tells its selector in no other way
-    return found[1] if found else repr(locator)
+    return str(ast.literal_eval(found[1])) if found else repr(locator)
 
 
 def _of_first(_owner: Page | Visit, *args: Any, **kwargs: Any) -> str:

@@ -138,6 +138,12 @@ class Thing(msgspec.Struct, frozen=True):
     """How many there are of the kind."""
 
 
+class Overlooked(Told, frozen=True, tag=True):
+    """The page of the vehicle has links or buttons that look like documents and that the recipe does not use."""
+
+    things: tuple[Thing, ...]
+
+
 class Mismatch(msgspec.Struct, frozen=True):
     """A selector that did not do, and what comes nearest to it."""
 
@@ -185,6 +191,7 @@ Line = (
     | Saved
     | Exported
     | Passed
+    | Overlooked
     | Failure
     | Finished
 )

@@ -1,7 +1,8 @@
-"""The nearest things that a page does have, when a selector matches nothing on it."""
+"""What a page has that a recipe could mean: the nearest things to a selector, and documents that it overlooks."""
 
 import difflib
 import re
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -12,11 +13,22 @@ from worker.checking.selectors import Word, words
 COLLECT = (Path(__file__).with_name("things.js")).read_text("utf-8").partition("\n")[2]
 """A function for the page; it takes the most things to be collected and returns what `Collected` describes."""
 
+MARK = """(elements, whole) => {
+  for (const element of elements) {
+    element.nightfleetSeen = true;
+    for (const inner of whole ? element.querySelectorAll("*") : []) inner.nightfleetSeen = true;
+  }
+}"""
+"""A function for elements that the recipe has used, so that `COLLECT` knows them."""
+
 MOST_COLLECTED = 3_000
 MOST_SHOWN = 5
 
 _NEAR = 0.5
 """From here on two words are called similar."""
+
+_FILE = re.compile(r"(?i)\.(pdf|docx?|odt|rtf|xlsx?|ods|zip|tiff?|eml|msg|p7m)($|[?#\s])")
+_DOWNLOAD = re.compile(r"(?i)download|herunterlad|t[ée]l[ée]charg|descarg|scarica|\bpdf\b")
 
 _PLAIN = re.compile(r"^-?[A-Za-z_][\w-]*$")
 
@@ -32,6 +44,8 @@ class Item(msgspec.Struct, frozen=True):
     type: str = ""
     visible: bool = True
     id: str = ""
+    seen: bool = False
+    """The recipe has used it."""
     unique: bool = False
     """No other element has its id."""
     name: str = ""
@@ -76,6 +90,25 @@ def nearest(selector: str, items: tuple[Item, ...]) -> tuple[Thing, ...]:
     ranked = sorted(groups.items(), key=lambda pair: -max(score for score, _ in pair[1]))
     shown = [Thing(by, max(found, key=lambda pair: pair[0])[1].what, len(found)) for by, found in ranked]
     return _distinct(shown) or _of_the_kind(wanted, items)
+
+
+def overlooked(items: tuple[Item, ...]) -> tuple[Thing, ...]:
+    """Return at most five links and buttons that look like documents and that the recipe has not used."""
+    named = {by for item in items if item.seen for _, _, by in _handles(item)}
+    offers = [item for item in items if not item.seen and _is_offer(item)]
+    shared = Counter(by for item in offers for _, _, by in _handles(item) if by not in named)
+    groups: dict[str, list[Item]] = {}
+    for item in offers:
+        handles = [by for _, _, by in _handles(item) if by in shared]
+        if handles:
+            groups.setdefault(max(handles, key=lambda by: shared[by]), []).append(item)
+    return tuple(Thing(by, found[0].what, len(found)) for by, found in groups.items())[:MOST_SHOWN]
+
+
+def _is_offer(item: Item) -> bool:
+    if item.sort not in {"link", "button"}:
+        return False
+    return any(_FILE.search(text) for text in (item.href, item.label)) or bool(_DOWNLOAD.search(item.label))
 
 
 def _distinct(things: list[Thing]) -> tuple[Thing, ...]:

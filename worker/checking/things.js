@@ -26,6 +26,7 @@
       href: tag === "a" ? (element.getAttribute("href") || "").slice(0, 120) : "",
       data: [...element.attributes].filter((a) => a.name.startsWith("data-") && a.value.length < 60)
         .slice(0, 4).map((a) => [a.name, a.value]),
+      seen: !!element.nightfleetSeen,
       unique: !!element.id && document.querySelectorAll("[id=" + quoted(element.id) + "]").length === 1,
     });
   }

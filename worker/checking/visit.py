@@ -61,6 +61,14 @@ class TellingVisit(Visit):
         self.tell(Saved(path.name, size, _since(began)))
         return path
 
+    async def keep(self, *args: Any, **kwargs: Any) -> Path:
+        """As in a run, and tell it."""
+        began = time.monotonic()
+        path = await super().keep(*args, **kwargs)
+        size = await asyncio.to_thread(lambda: path.stat().st_size)
+        self.tell(Saved(path.name, size, _since(began)))
+        return path
+
     async def _brought(self, work: Awaitable[Document]) -> Document:
         began = time.monotonic()
         document = await work
@@ -94,7 +102,11 @@ class TellingSite:
     async def is_logged_in(self, visit: Visit) -> bool:
         """As the recipe says; an answer that is another one than before is told."""
         before = dict(self._calls.fruitless)
-        answer = await self._site.is_logged_in(visit)
+        self._calls.quiet = self._present is True  # it is asked on every page, and answers as it did
+        try:
+            answer = await self._site.is_logged_in(visit)
+        finally:
+            self._calls.quiet = False
         if answer:  # what it looked for in vain is no trouble then
             self._calls.fruitless = before
         proof = Proof(bool(answer), *await where(visit.page, self._mask))

@@ -10,9 +10,10 @@ import msgspec
 from loguru import logger
 from playwright.async_api import Error as PlaywrightError
 
+from worker.browser import BrowserError
 from worker.checking.calls import Calls, Trouble
-from worker.checking.messages import Began, Exported, Failure, Mismatch, Order, Passed, Stage, Told
-from worker.checking.nearest import COLLECT, MOST_COLLECTED, Collected, nearest
+from worker.checking.messages import Began, Exported, Failure, Mismatch, Order, Overlooked, Passed, Stage, Thing, Told
+from worker.checking.nearest import COLLECT, MARK, MOST_COLLECTED, Collected, nearest, overlooked
 from worker.checking.visit import TellingVisit, line_of, where
 from worker.deadlines import Overdue, within
 from worker.journal import Journal
@@ -93,6 +94,8 @@ class CheckingWorker(Worker):
         return self._passed()
 
     async def _export_once(self, choose: Callable[[], Awaitable[str]]) -> str:
+        if self._order.ref and not self._kit_of_check.site.exports:
+            return self._order.ref
         self._begin("inventory")
         await self.export(ExportInventory(2, str(self._temp / "export"), self._order.errand_timeout))
         found = next((message for message in self._said if isinstance(message, InventoryExported)), None)
@@ -108,7 +111,8 @@ class CheckingWorker(Worker):
         self._begin("vehicle")
         staging = str(self._folder / "documents")
         await self.assign(Assign(1, ref, 1, last=True, staging=staging, deadline=self._order.task_timeout))
-        self._passed()
+        if self._passed():
+            await self._tell_overlooked()
 
     async def _recover_once(self) -> None:
         self._begin("recover")
@@ -185,8 +189,28 @@ class CheckingWorker(Worker):
         )
 
     def _place(self, failure: SiteFailure, troubles: tuple[Trouble, ...]) -> str:
+        if isinstance(failure, Unmatched):
+            return failure.place
         line = line_of(failure, self._recipe_file) or (troubles[0].line if troubles else 0)
         return f"{self._recipe_file}:{line}" if line else ""
+
+    async def _tell_overlooked(self) -> None:
+        """Say which documents the page seems to have beside those that the recipe asks for."""
+        self._calls.listens = False
+        try:
+            for selector, whole in self._calls.touched.items():
+                marking = self._browser.page.locator(selector).evaluate_all(MARK, whole)
+                await within(_LOOK, marking, "marking what was used")
+            if things := overlooked((await self._look()).things):
+                self._tell(Overlooked(self._masked(things)))
+        except (Overdue, PlaywrightError, BrowserError) as error:
+            logger.debug("the page was not looked at: {}", str(error).partition("\n")[0])
+        finally:
+            self._calls.listens = True
+
+    def _masked(self, things: tuple[Thing, ...]) -> tuple[Thing, ...]:
+        mask = self._kit_of_check.mask
+        return tuple(msgspec.structs.replace(one, selector=mask(one.selector), what=mask(one.what)) for one in things)
 
     def _keep(self, evidence: Path) -> Path:
         """Put the evidence where the user finds it; return where."""
@@ -218,9 +242,7 @@ class CheckingWorker(Worker):
     async def _mismatch(self, trouble: Trouble, page: Collected) -> Mismatch:
         matches = await self._count(trouble.selector) if trouble.error else 0
         near = nearest(trouble.selector, page.things) if not matches else ()
-        mask = self._kit_of_check.mask
-        shown = tuple(msgspec.structs.replace(one, selector=mask(one.selector), what=mask(one.what)) for one in near)
-        return Mismatch(mask(trouble.selector)[:_LONGEST], matches, shown)
+        return Mismatch(self._kit_of_check.mask(trouble.selector)[:_LONGEST], matches, self._masked(near))
 
     async def _count(self, selector: str) -> int | None:
         """Return how many elements a selector matches now; None when it is no selector."""
