@@ -18,7 +18,6 @@ from worker.formats import ANY, FORMATS
 from worker.python_files import execute, where
 from worker.site import RecipeError, Site
 from worker.sites.declarative.reading import read
-from worker.sites.declarative.site import Declarative
 
 BUILT_IN = {"demo": ("worker.sites.demo.recipe", "Demo")}
 """Names of the recipes that come with the program."""
@@ -34,6 +33,8 @@ def load_site(spec: str) -> Site:
         module_name, class_name = BUILT_IN[spec]
         return _make(importlib.import_module(module_name), class_name, spec)
     if spec.endswith(".toml"):
+        from worker.sites.declarative.site import Declarative  # noqa: PLC0415 - with Playwright, which others go without
+
         return Declarative(read(Path(spec).absolute()))
     path, colon, class_name = spec.rpartition(":")
     if not colon or not path.endswith(".py"):
@@ -46,8 +47,8 @@ def load_site(spec: str) -> Site:
 
 def recipe_file(site: Site) -> str:
     """Return the path of the Python source in which the recipe is written, empty when it has none."""
-    if isinstance(site, Declarative):
-        return site.python_file
+    if site.source_file is not None:
+        return site.source_file
     try:
         return inspect.getfile(type(site))
     except (TypeError, OSError):

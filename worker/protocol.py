@@ -189,6 +189,8 @@ class InventoryExported(FromWorker, frozen=True, tag=True):
     column: Text
     delimiter: Text
     encoding: Text
+    place: Text = ""
+    """Where the recipe says so, for the sentence that the export is not like that."""
 
 
 class SessionProven(FromWorker, frozen=True, tag=True):

@@ -53,6 +53,8 @@ class Inventory(msgspec.Struct, frozen=True):
     """Name of the column that holds the references."""
     delimiter: str = ","
     encoding: str = "utf-8-sig"
+    place: str = ""
+    """Where the recipe says so, such as ``lot.toml:12: references.export``, for the sentence that it does not fit."""
 
 
 class RecipeError(Exception):
@@ -107,6 +109,8 @@ class Site(ABC):
     """Pages need their images; without them they open in half of the time."""
     allowed_hosts: tuple[str, ...] = ()
     """The only hosts that may be asked for anything, ``*.lot.example`` for all below one; empty for any host."""
+    source_file: str | None = None
+    """The Python file to be named in messages, when it is not the one of the class; empty when there is none."""
     exports: bool = True
     """`export_inventory` brings the references; otherwise they must be given with ``--refs``."""
     fewest_documents: int = 1

@@ -269,7 +269,14 @@ class Worker:
             message = "export_inventory of the recipe returned a file that Visit.save did not bring"
             raise SiteFailure(Kind.RECIPE_ERROR, message)
         found.append(
-            InventoryExported(errand, inventory.file.name, inventory.column, inventory.delimiter, inventory.encoding)
+            InventoryExported(
+                errand,
+                inventory.file.name,
+                inventory.column,
+                inventory.delimiter,
+                inventory.encoding,
+                inventory.place,
+            )
         )
 
     async def _look_behind(self, failure: SiteFailure) -> tuple[SiteFailure, bool]:

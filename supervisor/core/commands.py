@@ -76,6 +76,8 @@ class LoadInventory(msgspec.Struct, frozen=True):
     column: str
     delimiter: str
     encoding: str
+    place: str = ""
+    """Where the recipe says what the file is like."""
 
 
 class Say(msgspec.Struct, frozen=True):

@@ -124,7 +124,9 @@ def exported(run: RunState, slot: Slot, message: InventoryExported) -> None:
     """The export lies in the staging folder of its errand."""
     run.sessions.of(slot.number).succeeded()
     run.loading = True
-    run.do(LoadInventory(message.errand, message.file, message.column, message.delimiter, message.encoding))
+    run.do(
+        LoadInventory(message.errand, message.file, message.column, message.delimiter, message.encoding, message.place)
+    )
 
 
 def failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:

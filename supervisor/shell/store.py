@@ -103,7 +103,8 @@ class Store:
                 shutil.copyfileobj(exported, kept)
             imported = self._ledger.import_references(found.names)
         except ReferencesError as error:
-            self._inbox.put(InventoryRejected(str(error).replace(str(source), "the export")))
+            place = f"{command.place}: " if command.place else ""
+            self._inbox.put(InventoryRejected(place + str(error).replace(str(source), "the export")))
             return
         except (LedgerUnwritableError, OSError) as error:
             self._inbox.put(InventoryRejected(f"it could not be written down: {error}"))

@@ -39,6 +39,14 @@ def test_a_good_recipe_is_read() -> None:
 WRONG = [
     ("base_url = ", "base_ulr = ", 1, "base_ulr", "unknown key", "did you mean"),
     ('base_url = "https://lot.example"\n', "", 1, "base_url", "nothing", "https://"),
+    (
+        'url = "/vehicle/{ref}"\nloaded',
+        "search = { page = '/s', steps = [{ fill = '#q', value = '{ref}' }] }\n# ",
+        23,
+        "vehicle.loaded",
+        "nothing",
+        "proves that the search",
+    ),
     ("https://lot.example", "ftp://lot.example", 1, "base_url", "'ftp://lot.example'", "https://"),
     ("https://lot.example", "https://", 1, "base_url", "names no host", "https://"),
     ("https://lot.example", "https://me:secret@lot.example", 1, "base_url", "user or password", "https://"),
@@ -207,9 +215,38 @@ def test_any_value_in_any_place_is_a_recipe_or_one_sentence(place: tuple[str, st
     assert isinstance(said, Source) or len(said) < 1_000
 
 
+@pytest.mark.parametrize(
+    ("login", "vehicle", "tells"),
+    [
+        ("/login", "/vehicle/{ref}", True),
+        ("/index.php?do=login", "/index.php?do=show&no={ref}", False),
+        ("/#/login", "/#/vehicle/{ref}", False),
+        ("https://sso.example/index.php", "/index.php?no={ref}", True),
+    ],
+)
+def test_the_login_page_tells_of_a_lost_session_only_when_its_address_is_its_own(
+    *, login: str, vehicle: str, tells: bool
+) -> None:
+    """Where every page has one path, only the marks on the page tell."""
+    text = GOOD.replace('"/login"', f'"{login}"').replace('"/vehicle/{ref}"', f'"{vehicle}"')
+    site = Declarative(parse(text.encode(), FILE))
+    assert bool(site.login_url) is tells
+
+
 def test_the_published_schema_is_current() -> None:
     """What editors complete is what the program reads."""
     published = json.loads((ROOT / "worker/sites/declarative/schema.json").read_text("utf-8"))
     assert published == json.loads(json.dumps(json_schema())), (
         "python -m worker.sites.declarative > worker/sites/declarative/schema.json"
     )
+
+
+def test_the_example_in_the_readme_is_a_sound_recipe() -> None:
+    """With the addresses and secrets that it says it has; so is the demo's."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    _, _, section = readme.partition("## Describe your site")
+    example = section.partition("```toml\n")[2].partition("```")[0]
+    site = Declarative(parse(example.encode(), FILE))
+    assert site.secrets == ("LOT_USER", "LOT_PASSWORD")
+    assert site.allowed_hosts == ("lot.example", "cdn.lot.example")
+    assert Declarative(read(ROOT / "worker/sites/demo/demo.toml")).start_url == "http://127.0.0.1:8080/inventory"

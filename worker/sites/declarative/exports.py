@@ -43,7 +43,7 @@ async def export(hand: Hand, wanted: Export) -> Inventory:
     visit.step("export the inventory")
     await hand.pace()
     file = await _save(hand, wanted) if wanted.ready is None else await _save_prepared(hand, wanted, wanted.ready)
-    return Inventory(file, wanted.column, wanted.delimiter, wanted.encoding)
+    return Inventory(file, wanted.column, wanted.delimiter, wanted.encoding, hand.source.place(_PATH))
 
 
 async def _save(hand: Hand, wanted: Export) -> Path:

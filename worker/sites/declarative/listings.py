@@ -23,8 +23,6 @@ COLUMN = "reference"
 _ENDED = 1.0
 """Seconds for which nothing more may be offered before a growing page counts as complete."""
 
-_NUMBER = re.compile(r"\d(?:[\d.,'\s\u00a0\u202f]*\d)?")
-
 
 async def collect(hand: Hand, wanted: Listing) -> Inventory:
     """Read every page and write the inventory.
@@ -91,10 +89,10 @@ class _Listing:
             visit.step(f"read page {number} of the listing")
             here = await self._references(first=number == 1)
             yield here
-            if following is None or not await self._offers(following, "next"):
+            if following is None or not await self._hand.usable(following):
                 return
-            target = await self._hand.one((*_PATH, "next"), following, 0)
-            url = "".join(await self._hand.ask(following, questions.ADDRESSES))
+            addresses: set[str] = set(await self._hand.ask(following, questions.ADDRESSES))
+            url = addresses.pop() if len(addresses) == 1 else ""  # a pager above the list and one below are one pager
             number += 1
             if url.startswith(("http:", "https:")) and _bare(url) != _bare(visit.page.url):
                 if _bare(url) in visited:
@@ -102,6 +100,7 @@ class _Listing:
                 visited.add(_bare(url))
                 await self._hand.open(url)
                 continue
+            target = await self._hand.one((*_PATH, "next"), following, 0)
             await self._hand.pace()
             await self._hand.on((*_PATH, "next"), following, partial(target.click, timeout=self._hand.patience * 1000))
             await self._changed(here)
@@ -201,12 +200,13 @@ class _Listing:
     async def _read_total(self) -> int | None:
         if self._wanted.total is None:
             return None
-        text = await self._hand.text(self._wanted.total)
-        if (found := _NUMBER.search(text)) is None:
+        number = await self._hand.number(self._wanted.total)
+        if number is None:
+            text = await self._hand.text(self._wanted.total)
             place, selector = self._hand.source.place((*_PATH, "total")), self._wanted.total
             sentence = f"shows no number but {text!r}" if text else "matched nothing"
             raise Unmatched(Kind.RECIPE_ERROR, place, selector, sentence, matched=0, url=self._hand.visit.page.url)
-        return int(re.sub(r"\D", "", found[0]))
+        return number
 
     def _check_total(self) -> None:
         if self._total is not None and self._total not in {len(self._found), self._read}:

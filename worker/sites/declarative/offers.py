@@ -54,8 +54,8 @@ async def _appear(hand: Hand, wanted: Documents) -> None:
         found = await hand.count(wanted.links) + await hand.count(wanted.buttons)
         if wanted.count is None:
             return found >= wanted.fewest
-        number = "".join(filter(str.isdigit, (await hand.text(wanted.count))))
-        return number != "" and found >= int(number)
+        number = await hand.number(wanted.count)
+        return number is not None and found >= number
 
     if await hand.until(there, within):
         return

@@ -1,6 +1,7 @@
 """Finding things on a page for a recipe, doing its steps, and saying exactly which key did not match, and where."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from worker.visit import Visit
 
 T = TypeVar("T")
+
+_NUMBER = re.compile(r"\d{1,3}(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)|\d+")
+"""With or without marks between the thousands."""
 
 _LOOK_EVERY = 0.1
 """Seconds between two looks at a page for one of several things to appear; no event tells of any of them."""
@@ -56,6 +60,10 @@ class Hand:
     async def open(self, url: str) -> None:
         """Open an address, in full, after the recipe's delay."""
         await self.pace()
+        page = self.visit.page
+        if "#" in url and url.partition("#")[0] == page.url.partition("#")[0]:
+            # The browser would stay on the page that it has, with the vehicle before this one still on it.
+            await page.goto("about:blank")
         await self.visit.goto(url)
 
     # ---------------------------------------------------------------------------------------------------- looking
@@ -82,6 +90,11 @@ class Hand:
     async def text(self, pattern: str) -> str:
         """Return the text of what matches, on one line; empty when nothing does."""
         return " ".join(" ".join(await self.ask(pattern, questions.TEXTS)).split())[:500]
+
+    async def number(self, pattern: str) -> int | None:
+        """Return the first number in the text of what matches; None when there is none."""
+        found = _NUMBER.search(await self.text(pattern))
+        return None if found is None else int(re.sub(r"\D", "", found[0]))
 
     async def ask(self, pattern: str, question: str, argument: object = None) -> list[Any]:
         """Return the answer to a question about each element that matches."""

@@ -254,6 +254,10 @@ def _vehicle(vehicle: Vehicle) -> Iterator[Problem]:
         yield Problem((*path, "url"), shown(vehicle.url), "an address with {ref}, where the reference belongs")
     if vehicle.search is not None:
         yield from _search((*path, "search"), vehicle.search)
+        if vehicle.loaded is None:
+            yield Problem(
+                (*path, "loaded"), "nothing", "a selector that proves that the search led to the vehicle", path
+            )
     yield from _steps((*path, "steps"), vehicle.steps)
 
 

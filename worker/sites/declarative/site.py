@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 from worker.failures import refusal
 from worker.protocol import Kind
@@ -11,9 +10,7 @@ from worker.sites.declarative import exports, listings, offers, python_steps
 from worker.sites.declarative.pages import Hand, Unmatched
 from worker.sites.declarative.reading import Source, allowed_hosts
 from worker.sites.declarative.schema import Login, Recipe, Search, Step, Vehicle
-
-if TYPE_CHECKING:
-    from worker.visit import Visit
+from worker.visit import Visit, is_same_page
 
 
 class Declarative(Site):
@@ -28,13 +25,13 @@ class Declarative(Site):
         recipe = source.recipe
         steps = python_steps.load(source)
         self._python = steps.functions
-        self.python_file = steps.file
-        """The file with the steps in Python, empty when there are none."""
+        self.source_file = steps.file
         self.source = source
         self.recipe = recipe
         self.name = recipe.name
         self.start_url = source.url(recipe.start_url)
-        self.login_url = source.url(recipe.login.url) if recipe.login and recipe.login.url else ""
+        self._login_page = source.url(recipe.login.url) if recipe.login and recipe.login.url else ""
+        self.login_url = _telling(source, self._login_page)
         self.secrets = tuple(dict.fromkeys((*_secrets(recipe), *recipe.secrets)))
         self.fewest_documents = recipe.documents.fewest if recipe.documents is not None else 0
         if recipe.documents is not None:
@@ -45,7 +42,7 @@ class Declarative(Site):
         self._next_request = 0.0
 
     # ------------------------------------------------------------------------------------------- what Site asks for
-    async def log_in(self, visit: "Visit") -> None:
+    async def log_in(self, visit: Visit) -> None:
         """Fill in the form and find out what the site says to it."""
         if "log_in" in self._python:
             await self._python["log_in"](self, visit)
@@ -56,7 +53,7 @@ class Declarative(Site):
             await hand.open(self.start_url)
             return
         visit.step("open the login page")
-        await hand.open(self.login_url)
+        await hand.open(self._login_page)
         await hand.run(("login", "steps"), self.recipe.login.steps)
         visit.step("send the login")
         visit.forget_answer()
@@ -64,7 +61,7 @@ class Declarative(Site):
         visit.step("see whether the login was accepted")
         await self._outcome(hand, self.recipe.login)
 
-    async def is_logged_in(self, visit: "Visit") -> bool:
+    async def is_logged_in(self, visit: Visit) -> bool:
         """Look for what proves it on the present page."""
         if "is_logged_in" in self._python:
             return bool(await self._python["is_logged_in"](self, visit))
@@ -76,7 +73,7 @@ class Declarative(Site):
             return False
         return login.logged_in is None or await hand.count(login.logged_in) > 0
 
-    async def export_inventory(self, visit: "Visit") -> Inventory:
+    async def export_inventory(self, visit: Visit) -> Inventory:
         """Bring the references, from an export or from pages that list them."""
         if "export_inventory" in self._python:
             inventory: Inventory = await self._python["export_inventory"](self, visit)
@@ -89,7 +86,7 @@ class Declarative(Site):
         message = f"{self.source.file.name} has no [references], and no list was given with --refs"
         raise SiteFailure(Kind.RECIPE_ERROR, message)
 
-    async def process(self, visit: "Visit", reference: str) -> None:
+    async def process(self, visit: Visit, reference: str) -> None:
         """Open the vehicle, do what the documents need, bring them."""
         if "process" in self._python:
             await self._python["process"](self, visit, reference)
@@ -97,7 +94,7 @@ class Declarative(Site):
         await self.open_vehicle(visit, reference)
         await self.fetch_documents(visit, reference)
 
-    async def recover(self, visit: "Visit") -> None:
+    async def recover(self, visit: Visit) -> None:
         """Go back to the start."""
         if "recover" in self._python:
             await self._python["recover"](self, visit)
@@ -105,11 +102,11 @@ class Declarative(Site):
         await visit.goto(self.start_url)
 
     # -------------------------------------------------------------------------------------- also for steps in Python
-    def hand(self, visit: "Visit", reference: str = "") -> Hand:
+    def hand(self, visit: Visit, reference: str = "") -> Hand:
         """Return what finds things on the page of a visit as the recipe would."""
         return Hand(self.source, visit, self._pace, reference)
 
-    async def open_vehicle(self, visit: "Visit", reference: str) -> None:
+    async def open_vehicle(self, visit: Visit, reference: str) -> None:
         """Open the page of a vehicle and do the recipe's steps before its documents.
 
         Raises:
@@ -127,7 +124,7 @@ class Declarative(Site):
         await self._arrive(hand, vehicle)
         await hand.run(("vehicle", "steps"), vehicle.steps)
 
-    async def fetch_documents(self, visit: "Visit", reference: str) -> None:
+    async def fetch_documents(self, visit: Visit, reference: str) -> None:
         """Bring the documents of the vehicle whose page is open.
 
         Raises:
@@ -227,6 +224,22 @@ class Declarative(Site):
         if vehicle.missing is not None and await hand.shows(vehicle.missing):
             text = await hand.text(vehicle.missing)
             raise NotFound(f"the site says that it has no such vehicle: {text}")
+
+
+def _telling(source: Source, login_page: str) -> str:
+    """Return the login page's address when being there means being logged out; empty when it tells nothing.
+
+    It does not where other pages have the same path and differ in query or fragment only, as those of `index.php` do.
+    """
+    recipe = source.recipe
+    urls: list[str | None] = [recipe.start_url]
+    if recipe.vehicle is not None:
+        urls += [recipe.vehicle.url, recipe.vehicle.search.page if recipe.vehicle.search else None]
+    if recipe.references is not None and (export := recipe.references.export) is not None:
+        urls += [export.page, export.url, export.ready_page]
+    if recipe.references is not None and (listing := recipe.references.listing) is not None:
+        urls += [listing.page, listing.pages]
+    return "" if any(url and is_same_page(source.url(url), login_page) for url in urls) else login_page
 
 
 def _secrets(recipe: Recipe) -> list[str]:
