@@ -8,7 +8,7 @@
                  control, the socket by which a run is steered, service, what systemd is told, hooks, who is called,
                  and evidence_limits, what is kept of failures
     views/       read a snapshot or the ledger, never the machine: status, metrics, progress and screen, logs, story;
-                 server and page, what --serve shows; prometheus; report with night_figures, night_pictures and comparison
+                 server and page, what --serve shows; prometheus; report, with night_figures, night_pictures, comparison
     completion.py    what a shell completes
     finish_by.py the time by which to be done; forms.py reads it, and whom a hook calls
     chromium.py  finds a browser or gets one; doctor.py and long_run.py say what the machine lacks

@@ -1,8 +1,10 @@
 """From a command line to a plan: every check that can be made before a run starts, the quick ones first."""
 
+import errno
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +19,9 @@ from supervisor.shell.run_directory import InUse, RunDirectory
 from supervisor.shell.service import Manager
 from supervisor.views.status import read_status
 from supervisor.views.text import plural
+
+_PORT_SECONDS = 5.0
+"""How long one waits for the port of the status page."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -100,16 +105,25 @@ def browser(resolved: Resolved, environ: dict[str, str]) -> chromium.Browser:
 
 
 def _page_listener(port: int) -> socket.socket | None:
-    """Return what listens for the status page, on the loopback address alone; None when no page is wanted (-1)."""
+    """Return what listens for the status page, on the loopback address alone; None when no page is wanted (-1).
+
+    Raises:
+        UserError: the port cannot be had.
+    """
     if port < 0:
         return None
-    try:
-        return socket.create_server(("127.0.0.1", port))
-    except OSError as error:
-        raise UserError(
-            f"the status page cannot be served on port {port}: {(error.strerror or str(error)).lower()}; "
-            "give another --serve PORT, or none for a free one"
-        ) from error
+    patience = time.monotonic() + _PORT_SECONDS
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < patience:
+                time.sleep(0.1)  # after a crash the former page may still be about to end; nobody tells when
+                continue
+            raise UserError(
+                f"the status page cannot be served on port {port}: {os.strerror(error.errno or 0).lower()}; "
+                "give another --serve PORT, or none for a free one"
+            ) from error
 
 
 def _references(path: Path, column: str | None) -> list[str]:

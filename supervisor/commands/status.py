@@ -79,7 +79,8 @@ def _ask(directory: RunDirectory) -> _Answer:
     """
     snapshot = read_status(directory.status)
     if snapshot is not None and is_running(snapshot):
-        return _Answer(running=True, sentence=f"running, pid {snapshot.run.pid}", snapshot=snapshot)
+        page = f", status page {clean(snapshot.run.page)}" if snapshot.run.page else ""
+        return _Answer(running=True, sentence=f"running, pid {snapshot.run.pid}{page}", snapshot=snapshot)
     again = "the same start command goes on"
     with LedgerReader(directory.ledger) as ledger:
         totals, meta, runs = ledger.totals(), ledger.meta(), ledger.runs()

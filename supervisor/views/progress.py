@@ -16,6 +16,7 @@ _MOST = 8
 _FEWEST_WORKERS = 3
 _STATE_STYLES = {"running": "green", "paused": "yellow", "draining": "yellow", "finished": "bold"}
 _SITE_STYLES = {"up": "green", "slow": "yellow", "down": "red", "coming back": "yellow"}
+_TROUBLED = frozenset({"slow", "down", "coming back"})
 _LEVEL_STYLES = {"WARNING": "yellow", "ERROR": "red"}
 
 
@@ -87,6 +88,9 @@ def plain(snapshot: Snapshot) -> str:
             parts.append(f"{number(count)} {word}")
     if snapshot.run.state != "finished":
         parts += _pace(metrics)
+        if snapshot.site.state in _TROUBLED:
+            reason = f" ({clean(snapshot.site.reason)})" if snapshot.site.reason else ""
+            parts.append(f"site {snapshot.site.state}{reason}")
     return f"{snapshot.run.updated_at[11:19]} {state_sentence(snapshot)}: {', '.join(parts)}"
 
 

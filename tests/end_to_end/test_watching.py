@@ -1,5 +1,6 @@
 """A night that is looked at: the page and the metrics of a real run, and nothing of them left behind."""
 
+import socket
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -46,3 +47,17 @@ def _read(address: str) -> str:
     with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - our own loopback
         content: bytes = answer.read()
     return content.decode("utf-8", "replace")
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_starts(
+    begin: Callable[..., Night], open_site: Callable[..., Site]
+) -> None:
+    """One sentence names the port and what else can be given; the exit code is that of wrong settings."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        run = begin(open_site(2).url, serve=port)
+        assert run.run() == 2
+    said = f"the status page cannot be served on port {port}: address already in use; give another --serve PORT"
+    assert said in run.said
+    assert "Traceback" not in run.said
+    assert not (run.folder / "ledger.db").exists()

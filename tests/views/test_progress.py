@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from supervisor.views import progress
-from supervisor.views.status import MetricsView, Notice, Snapshot, Totals, WorkerView
+from supervisor.views.status import MetricsView, Notice, SiteView, Snapshot, Totals, WorkerView
 from supervisor.views.text import clean, duration, size
 from tests.views.snapshots import busy, run_view
 
@@ -86,6 +86,8 @@ def test_the_plain_line_says_it_all() -> None:
         "23:20:59 running: 1,240 of 2,000 references finished (62 %), 10 failed, 5 in progress, "
         "3 waiting for another attempt, 38.5 a minute, about 19 min left (15 to 23 min)"
     )
+    down = busy(site=SiteView("down", 740.0, "the site does not answer in time", 60.0, 5.0))
+    assert progress.plain(down).endswith(", site down (the site does not answer in time)")
 
 
 def test_figures_read_well() -> None:
