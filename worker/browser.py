@@ -192,6 +192,10 @@ class Browser:
         """Return the processor time that all processes of pages have used so far."""
         return self._kin.page_seconds()
 
+    async def kill_pages(self) -> None:
+        """Kill the processes of all pages: one that spins would go on until it is closed, which takes it a while."""
+        await asyncio.to_thread(self._kin.kill_pages)
+
     def use(self, session: Session | None) -> None:
         """Take `session` for every context from now on; the present one stays as it is."""
         self._session = session

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import psutil
@@ -62,16 +62,25 @@ class Kin:
 
     def page_seconds(self) -> float:
         """Return the processor time in seconds of the browser's renderers that live now."""
-        if self._browser is None:
-            return 0.0
         total = 0.0
+        for process in self._renderers():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended while we looked
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
+
+    def kill_pages(self) -> None:
+        """SIGKILL the browser's renderers, as if every page had crashed; the browser goes on without them."""
+        for process in self._renderers():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended while we looked
+                process.kill()
+
+    def _renderers(self) -> Iterator[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):  # the browser is gone, which its pipe tells
-            for process in self._browser.children(recursive=True):
+            for process in self._browser.children(recursive=True) if self._browser else ():
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if "--type=renderer" in process.cmdline():
-                        times = process.cpu_times()
-                        total += times.user + times.system
-        return total
+                        yield process
 
     def kill_browser(self) -> None:
         """SIGKILL the browser's process group, which it leads itself; a browser that is gone is no failure."""

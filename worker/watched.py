@@ -64,17 +64,25 @@ class Watched:
             await asyncio.wait({task, trouble, late}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return await self._outcome(task)
-            if trouble.done():
-                return trouble.result()
-            if not late.done():
-                return SiteFailure(Kind.TIMEOUT, f"it took longer than {deadline:g} s")
-            if ward.silence:
-                return SiteFailure(Kind.PAGE_HUNG, f"the page's process did not answer for {ward.silence:.1f} s")
-            return SiteFailure(Kind.STEP_TIMEOUT, "a step took longer than it may")
+            failure = self._trouble(trouble, ward, late=late.done(), deadline=deadline)
+            if failure.kind is Kind.PAGE_HUNG:
+                await self._browser.kill_pages()
+            return failure
         finally:
             trouble.cancel()
             late.cancel()
             await self._end(task)
+
+    def _trouble(
+        self, trouble: "asyncio.Task[SiteFailure]", ward: "Ward", *, late: bool, deadline: float
+    ) -> SiteFailure:
+        if trouble.done():
+            return trouble.result()
+        if not late:
+            return SiteFailure(Kind.TIMEOUT, f"it took longer than {deadline:g} s")
+        if ward.silence:
+            return SiteFailure(Kind.PAGE_HUNG, f"the page's process did not answer for {ward.silence:.1f} s")
+        return SiteFailure(Kind.STEP_TIMEOUT, "a step took longer than it may")
 
     async def _outcome(self, task: "asyncio.Task[None]") -> SiteFailure | None:
         if task.cancelled():

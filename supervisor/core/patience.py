@@ -11,7 +11,7 @@ from collections import deque
 from worker.protocol import Step
 
 _SAMPLES = 200
-_FEWEST = 20
+_FEWEST = 10
 """Successes before a step has a limit."""
 _MOST_STEPS = 32
 """Steps that are learned: a recipe that names its steps after the reference never repeats one."""

@@ -23,9 +23,9 @@ def learned(*seconds: float, multiple: float = 6.0, floor: float = 2.0) -> Patie
 
 
 def test_a_step_has_a_limit_once_it_is_known() -> None:
-    """Twenty successes make it known; the limit is the multiple of the longest that is usual."""
-    assert learned(*[1.0] * 19).limits() == {}
-    assert learned(*[1.0] * 20).limits() == {OPEN: 6.0}
+    """Ten successes make it known; the limit is the multiple of the longest that is usual."""
+    assert learned(*[1.0] * 9).limits() == {}
+    assert learned(*[1.0] * 10).limits() == {OPEN: 6.0}
 
 
 def test_the_limit_is_never_below_the_floor() -> None:
@@ -72,12 +72,12 @@ def test_steps_named_after_their_reference_do_not_pile_up() -> None:
         patience.learn((Step(f"download {number}", 1.0),))
     assert list(patience.limits()) == [OPEN]
     assert len(patience._known) <= 32
-    for _ in range(20):
+    for _ in range(10):
         patience.learn((Step("late but steady", 1.0),))
     assert set(patience.limits()) == {OPEN, "late but steady"}
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=20, max_size=300))
+@given(st.lists(st.floats(0, 1e6), min_size=10, max_size=300))
 def test_nothing_that_was_usual_is_ever_ended(seconds: list[float]) -> None:
     """Whatever the durations are, the limit is above 98 of the last 100 of them."""
     limit = learned(*seconds).limits()[OPEN]
@@ -101,7 +101,7 @@ def play() -> Playbook:
     """One worker, for which opening a vehicle is known to take a second."""
     policy = msgspec.structs.replace(QUIET, max_retries=1, retry_delay=0.0)
     play = Playbook.working(*(f"R{number}" for number in range(40)), workers=1, policy=policy)
-    for _ in range(19):
+    for _ in range(9):
         assert limits(succeed(play, 1.0)) == [{}]
     assert limits(succeed(play, 1.0)) == [{}], "the next one goes out before the documents are in place"
     assert limits(succeed(play, 1.0)) == [{OPEN: 6.0}]
