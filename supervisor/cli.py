@@ -48,7 +48,7 @@ _HIDDEN = {"_clerk": "clerk", "_page": "page"}
 
 _EXAMPLES = """\
   python run.py demo                                try it out, on a website of its own
-  python run.py start lot.py:Lot --run-dir night    the job itself; the same again goes on
+  python run.py start lot.toml --run-dir night      the job itself; the same again goes on
   python run.py status night --watch                look at it
   python run.py verify night                        check every document"""
 

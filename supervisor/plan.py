@@ -17,7 +17,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     settings: Settings
     site: str
-    """``demo`` or ``/abs/path/file.py:ClassName``."""
+    """``demo``, ``/abs/path/site.toml`` or ``/abs/path/file.py:ClassName``."""
     site_name: str
     """As the recipe names itself."""
     run_dir: Path

@@ -9,7 +9,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     slot: int
     incarnation: int
     site: str
-    """``demo`` or ``/abs/path/file.py:ClassName`` (or a TOML recipe's path)."""
+    """``demo``, ``/abs/path/site.toml`` or ``/abs/path/file.py:ClassName``."""
     temp_dir: str
     """Exists already; becomes TMPDIR. The supervisor removes it when the tree is dead."""
     log_file: str

@@ -1,6 +1,7 @@
 """The interface that a recipe implements: four things to do on one website.
 
-A recipe is a class with a constructor that takes nothing, loaded from ``path/to/file.py:ClassName``::
+Most sites are described in TOML (`worker.sites.declarative`), which implements it for them. For the others a recipe is
+a class with a constructor that takes nothing, loaded from ``path/to/file.py:ClassName``::
 
     class Lot(Site):
         name = "lot"

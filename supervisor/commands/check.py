@@ -21,9 +21,9 @@ from supervisor.views.text import clean
     "check",
     cls=options.Command,
     examples="""
-    check lot.py:Lot                    each step once, with the first vehicle of the export
-    check lot.py:Lot --ref B-10102      with this vehicle
-    check lot.py:Lot --headed           and watch the browser
+    check lot.toml                      each step once, with the first vehicle of the export
+    check lot.toml --ref B-10102        with this vehicle
+    check lot.toml --headed             and watch the browser
     check demo                          the built-in website
     """,
 )

@@ -25,7 +25,7 @@ _MARKS: dict[Level, tuple[str, str]] = {
     examples="""
     doctor                                  browser, memory, limits, space, clock, sleep, reboots
     doctor --run-dir night                  also whether what is still to come fits on the disk
-    doctor lot.py:Lot --workers 8           also the recipe, its secrets and the way to the site
+    doctor lot.toml --workers 8             also the recipe, its secrets and the way to the site
     """,
 )
 @click.argument("site", required=False, shell_complete=options.complete_site)

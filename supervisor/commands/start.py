@@ -15,10 +15,10 @@ from supervisor.shell import service
     "start",
     cls=options.Command,
     examples="""
-    start lot.py:Lot --run-dir night                     the references come from the site's own export
-    start lot.py:Lot --run-dir night                     the same again: goes on where it stopped
+    start lot.toml --run-dir night                       the references come from the site's own export
+    start lot.toml --run-dir night                       the same again: goes on where it stopped
     start lot.py:Lot --run-dir night --refs stock.csv --column "Stock No"
-    start lot.py:Lot --run-dir night --workers 8 --task-timeout 90
+    start lot.toml --run-dir night --workers 8 --task-timeout 90
     start demo --run-dir night                           the built-in website
     """,
 )
@@ -45,7 +45,7 @@ def command(
 ) -> int:
     """Fetch every document of SITE into --run-dir. On an existing run directory, go on.
 
-    SITE is `demo` or `path/to/file.py:ClassName`. Every setting can also stand in the environment
+    SITE is `demo`, a recipe in TOML, or `path/to/file.py:ClassName`. Every setting can also stand in the environment
     (NIGHTFLEET_TASK_TIMEOUT) or in the file of --config (task_timeout); an option wins.
     """
     manager = service.adopt(os.environ)  # before anything else is started

@@ -72,7 +72,7 @@ WRONG = [
     ('"button[type=submit]"', "[1]", 12, "login.submit", "an array", "a selector"),
     ('"#log-out"', '"label=Log out"', 13, "login.logged_in", "begins with label=", "a selector"),
     ('"#log-out"', '"//a[@id=]"', 13, "login.logged_in", "is no XPath", "a selector"),
-    ('"#log-out"', '"a >> "', 13, "login.logged_in", "one side of >>", "a selector"),
+    ('"#log-out"', '"a >> "', 13, "login.logged_in", "one side of >> or |>", "a selector"),
     ('"#log-out"', '"#"', 13, "login.logged_in", "without a name", "a selector"),
     ('"#log-out"', '"a,,b"', 13, "login.logged_in", "not complete", "a selector"),
     ('logged_in = "#log-out"\n', "", 6, "login.logged_in", "nothing", "logged_in or logged_out"),

@@ -19,6 +19,7 @@ page = "/search"
 steps = [{ fill = "#q", value = "{ref}" }, { press = "Enter", on = "#q" }]
 result = "a.result:text-is('{ref}')"
 """
+_FRAMED = '[documents]\nlinks = "#papers |> .document"\nbuttons = "#papers |> button"\nfewest = 3'
 BUTTONS = '[documents]\nbuttons = ".document"\n'
 
 
@@ -58,6 +59,7 @@ def test_any_reference_finds_its_vehicle(bench: Bench, yard_site: Yard, referenc
         ("form", BUTTONS, ["a.pdf"]),
         ("buttons", BUTTONS + 'name = "{text}-{filename}"', ["A-a.pdf", "B-b.pdf"]),
         ("blank", BUTTONS, ["a.pdf"]),
+        ("framed", _FRAMED, ["a.pdf", "b.pdf", "c.pdf"]),
     ],
 )
 def test_documents_are_brought(bench: Bench, reference: str, documents: str, found: list[str]) -> None:

@@ -42,6 +42,7 @@ DOCUMENTS = {
     "banner": """<div id=banner style="position:fixed;inset:0;background:white">
       <button id=accept onclick="banner.remove()">Accept</button></div>
       <button class=document onclick="location='/attached/a.pdf'">A</button>""",
+    "framed": '<iframe id=papers src="/papers"></iframe>',
     "many": "".join(f'<a class=document href="/file/{number}.pdf">{number}</a>' for number in range(9)),
     "foreign": '<a class=document href="%FOREIGN%/file/a.pdf">Bill</a>',
     "images": '<img src="%FOREIGN%/photo.jpg"><a class=document href="/file/a.pdf">Bill</a>',
@@ -100,6 +101,7 @@ class Yard:
             "/token/{token}/{name}": self.token,
             "/attached/{name}": self.attached,
             "/photo.jpg": self.photo,
+            "/papers": self.papers,
             "/away": self.away,
         }
         for path, page in pages.items():
@@ -280,6 +282,9 @@ class Yard:
 
     async def photo(self, _request: web.Request) -> Answer:
         return web.Response(body=JPEG, content_type="image/jpeg")
+
+    async def papers(self, _request: web.Request) -> Answer:
+        return self.page(DOCUMENTS["plain"] + "<button onclick=\"location='/attached/c.pdf'\">C</button>")
 
     async def away(self, request: web.Request) -> Answer:
         raise web.HTTPFound(request.query["to"])

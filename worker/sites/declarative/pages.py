@@ -17,6 +17,7 @@ from worker.sites.declarative.patterns import filled, in_selector, in_url
 from worker.sites.declarative.reading import Source
 from worker.sites.declarative.rules import ACTIONS
 from worker.sites.declarative.schema import Step
+from worker.sites.declarative.selectors import for_playwright
 from worker.sites.declarative.toml_lines import Path
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Hand:
     # ---------------------------------------------------------------------------------------------------- looking
     def selector(self, pattern: str) -> str:
         """Return a selector of the recipe with its placeholders filled in."""
-        return filled(pattern, {"ref": in_selector(self.ref)})
+        return for_playwright(filled(pattern, {"ref": in_selector(self.ref)}))
 
     def locator(self, pattern: str) -> Locator:
         """Return the locator of a selector of the recipe."""

@@ -1,5 +1,7 @@
 """What can be said of a selector without a browser: the grammar is Playwright's, whose engines are named here.
 
+To it comes one thing: ``|>`` steps into a frame, as in ``iframe#papers |> a.document``.
+
 Source: Playwright's documentation on locators: ``css=``, ``xpath=``, ``text=`` and the others, chained by ``>>``.
 """
 
@@ -14,6 +16,8 @@ _OWN_PSEUDO = re.compile(
     r":(has-text|text|text-is|text-matches|visible|light|nth-match|left-of|right-of|above|below|near)\b"
 )
 """What only Playwright's CSS knows."""
+
+_INTO_FRAME = re.compile(r"\s*\|>\s*")
 
 _PAIRS = {")": "(", "]": "["}
 
@@ -31,6 +35,11 @@ def complaint(selector: str) -> str | None:
     return None
 
 
+def for_playwright(selector: str) -> str:
+    """Return the selector as Playwright writes it, whose `frame_locator` makes the same of a step into a frame."""
+    return _INTO_FRAME.sub(" >> internal:control=enter-frame >> ", selector)
+
+
 def is_plain_css(selector: str) -> bool:
     """Say whether any browser understands the selector without Playwright's help."""
     text = selector.strip()
@@ -41,7 +50,7 @@ def is_plain_css(selector: str) -> bool:
 
 def _wrong(part: str) -> str | None:
     if not part:
-        return "has nothing on one side of >>"
+        return "has nothing on one side of >> or |>"
     if part.startswith(("'", '"')):  # a text
         return None
     if part.startswith(("//", "..", "(//")):
@@ -106,7 +115,7 @@ def _chained(selector: str) -> list[str] | None:
         elif character in ")]":
             if not open_brackets or open_brackets.pop() != _PAIRS[character]:
                 return None
-        elif selector.startswith(">>", at) and not open_brackets:
+        elif selector.startswith((">>", "|>"), at) and not open_brackets:
             parts.append(selector[start:at])
             start, at = at + 2, at + 1
         at += 1
