@@ -72,7 +72,7 @@ def test_the_story_of_a_reference_has_attempts_evidence_and_what_comes_next(nigh
     parts = [
         "A-1: failed for good at 1970-01-01T00:00:04.500Z, 1 counted attempt: not_found: the site answered 404",
         "attempt 1 of 3 (id 1), worker 2: failed, not counted: timeout: it took longer than 180 s",
-        "    1970-01-01T00:00:01.000Z to 1970-01-01T00:00:03.000Z, 2 s",
+        "    1970-01-01T00:00:01.000Z to 1970-01-01T00:00:03.000Z, 2.0 s",
         "         0.0 s  open the vehicle, 1.5 s",
         "         1.5 s  fetch the documents, 0.5 s",
         "    1970-01-01T00:00:02.000Z killed: stuck: no answer",

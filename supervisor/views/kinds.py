@@ -50,6 +50,9 @@ MEANINGS: dict[Kind, Meaning] = {
     Kind.DOCUMENT_STALLED: Meaning("a download stopped half-way", _AGAIN),
     Kind.DOWNLOAD_REFUSED: Meaning("the site answered a download with an error", "tell the site, then retry"),
     Kind.DOCUMENTS_MISSING: Meaning("the page offers fewer documents than the recipe expects", _AGAIN),
+    Kind.TOO_MANY_DOCUMENTS: Meaning(
+        "the page offers more documents than the recipe expects", "look at screenshot and page.html, mend the recipe"
+    ),
     Kind.STEP_TIMEOUT: Meaning("a step of the recipe waited in vain for the page", _AGAIN),
     Kind.RECIPE_ERROR: Meaning("the recipe itself raised an error", _RECIPE),
     Kind.PUBLISH_FAILED: Meaning("what the worker staged was not what it reported", _MACHINE),

@@ -146,7 +146,7 @@ def _attempt(row: AttemptRow, story: Story, setting: Setting) -> Iterator[str]:
     most = f" of {setting.max_attempts}" if row.number <= setting.max_attempts else ""
     yield f"attempt {row.number}{most} (id {row.id}), worker {row.slot}: {_outcome(row)}"
     spent = _seconds(row.started_at, row.ended_at)
-    yield f"    {row.started_at} to {row.ended_at or 'now'}" + (f", {duration(spent)}" if spent is not None else "")
+    yield f"    {row.started_at} to {row.ended_at or 'now'}" + (f", {_span(spent)}" if spent is not None else "")
     if row.url or row.status:
         yield f"    at {clean(row.url or 'an unknown address', _SENTENCE)}, status {row.status or 'none'}"
     begun = 0.0
@@ -165,6 +165,10 @@ def _incident(row: IncidentRow, indent: str) -> str:
 def _outcome(row: AttemptRow) -> str:
     words = {"running": "under way", "uncounted": "failed, not counted"}.get(row.outcome, row.outcome)
     return f"{words}: {row.kind}: {clean(row.message or '', _SENTENCE)}" if row.kind else words
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)  # noqa: PLR2004 - a minute
 
 
 def _seconds(begin: str, end: str | None) -> float | None:
