@@ -14,6 +14,7 @@ from supervisor import chromium, external, host, long_run, recipes
 from supervisor.check_result import Check, Level
 from supervisor.config import Resolved
 from supervisor.errors import UserError
+from supervisor.shell.machine_watch import MachineWatch
 from supervisor.views.text import clean, number, size
 
 _WORKER_MEMORY = 400_000_000
@@ -130,7 +131,7 @@ def _descriptors() -> Check:
 
 
 def _memory(workers: int) -> Check:
-    available, needed = host.memory_available(), workers * _WORKER_MEMORY
+    available, needed = MachineWatch().memory() or 0, workers * _WORKER_MEMORY
     found = f"{size(available)} free for {workers} workers, which take about {size(needed)}"
     if available < _WORKER_MEMORY:
         return Check("memory", "failed", found, "not even one worker fits")

@@ -3,19 +3,23 @@
 Nothing here waits. Slow work goes to one thread, and a round of it is left out while the last one is still under way.
 """
 
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 
-from supervisor.core.events import MemoryMeasured, PauseRequested, ResumeRequested
+from supervisor.core.events import MachineMeasured, MemoryMeasured, PauseRequested, ResumeRequested
 from supervisor.finish_by import FinishBy
 from supervisor.quiet_hours import QuietHours
 from supervisor.shell.inbox import Broken, Inbox
 from supervisor.shell.journal import Journal
+from supervisor.shell.machine_watch import MachineWatch
 from supervisor.shell.reaper import Reaper
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.shell.service import Service
+from supervisor.shell.space import Space
 from supervisor.shell.trees import Tree
 from supervisor.shell.workers import LocalWorkers
 from supervisor.views.status import Snapshot, write_status
@@ -23,6 +27,7 @@ from supervisor.views.status import Snapshot, write_status
 STATUS_SECONDS = 1.0
 _QUIET_SECONDS = 1.0
 _DISK_SECONDS = 3.0
+_MACHINE_SECONDS = 5.0
 _MEMORY_SECONDS = 30.0
 """The kernel adds a browser's memory up page by page, which costs tens of milliseconds for each worker."""
 _FIRST_MEMORY_SECONDS = 8.0
@@ -30,8 +35,6 @@ _FIRST_MEMORY_SECONDS = 8.0
 _REAP_SECONDS = 20.0
 _WELL = frozenset({"idle", "busy", "errand", "retired"})
 """States of a slot in which it needs no processor time for a start."""
-_ENOUGH = 1.25
-"""A pause for want of disk ends when this many times the reserve is free, so that it does not flap."""
 
 
 _MANY = 4
@@ -66,12 +69,14 @@ class Upkeep:
         self._journal = journal
         self._service = service
         self._finish_by = finish_by
-        self._disk_reserve = disk_reserve
+        self._space = Space(directory.path, Path(tempfile.gettempdir()), disk_reserve)
+        self._machine = MachineWatch()
+        self._seen: Snapshot | None = None
         self._spare = spare
         self._reaper = Reaper(workers.direct)
         self._thread = ThreadPoolExecutor(1, "upkeep")
         self._under_way: dict[str, Future[None]] = {}
-        self._due = dict.fromkeys(("status", "quiet hours", "disk", "reap"), 0.0)
+        self._due = dict.fromkeys(("status", "quiet hours", "disk", "machine", "reap"), 0.0)
         self._due["memory"] = time.monotonic() + _FIRST_MEMORY_SECONDS
         self._complaint = ""
         self._quiet_hours = quiet_hours
@@ -85,7 +90,7 @@ class Upkeep:
         """Do what is due at `now`."""
         self._service.alive(now)
         if self._is_due("status", now, STATUS_SECONDS):
-            seen = snapshot()
+            seen = self._seen = snapshot()
             self.write_status(seen)
             self._service.tell(seen)
             for event in self._finish_by.look(time.time(), seen):
@@ -100,6 +105,8 @@ class Upkeep:
             self._look_at_clock(datetime.now().astimezone())
         if self._is_due("disk", now, _DISK_SECONDS):
             self._begin("disk", self._look_at_disk)
+        if self._is_due("machine", now, _MACHINE_SECONDS):
+            self._begin("machine", self._look_at_machine)
         if self._is_due("memory", now, _MEMORY_SECONDS):
             trees = [(key, member.tree) for key, member in self._workers.members.items()]
             self._begin("memory", lambda: self._weigh(trees))
@@ -157,13 +164,15 @@ class Upkeep:
         self._quiet = end is not None
 
     def _look_at_disk(self) -> None:
-        free = self._directory.free_bytes()
-        if free < self._disk_reserve:
-            reason = f"{free // 1_000_000} MB are free on the disk, {self._disk_reserve // 1_000_000} MB are kept free"
-            self._inbox.put(PauseRequested("disk", reason))
-        elif free >= self._disk_reserve * _ENOUGH:
-            # Said each time: a document that met a full disk pauses the run as well.
-            self._inbox.put(ResumeRequested("disk"))
+        event = self._space.look()
+        if event is not None:
+            self._inbox.put(event)
+        if self._seen is not None:
+            for sentence in self._space.foresee(self._seen):
+                self._journal.note(sentence, "WARNING")
+
+    def _look_at_machine(self) -> None:
+        self._inbox.put(MachineMeasured(self._machine.left()))
 
     def _weigh(self, trees: list[tuple[tuple[int, int], Tree]]) -> None:
         for (slot, incarnation), tree in trees:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from supervisor.core.events import PauseRequested, ResumeRequested
+from supervisor.core.events import MachineMeasured, PauseRequested, ResumeRequested
 from supervisor.finish_by import FinishBy
 from supervisor.quiet_hours import QuietHours
 from supervisor.shell.inbox import Inbox
+from supervisor.shell.run_directory import RunDirectory
 from supervisor.shell.upkeep import Upkeep
 
 
@@ -31,7 +33,7 @@ def _upkeep(inbox: Inbox, quiet: str) -> Upkeep:
     nothing: Any = None
     workers: Any = _NoWorkers()
     return Upkeep(
-        directory=nothing,
+        directory=RunDirectory(Path("/nowhere")),
         workers=workers,
         inbox=inbox,
         journal=nothing,
@@ -52,4 +54,15 @@ def test_quiet_hours_begin_and_end_once_whatever_the_clock_does(inbox: Inbox) ->
         told.append(list(inbox.take()))
     begins, ends = [PauseRequested("quiet hours", "quiet hours until 09:00")], [ResumeRequested("quiet hours")]
     assert told == [[], begins, [], [], ends, [], begins, ends, []]
+    upkeep.close()
+
+
+def test_what_is_left_of_the_machine_is_told(inbox: Inbox) -> None:
+    """Memory and descriptors at least can be measured anywhere."""
+    upkeep = _upkeep(inbox, "")
+    upkeep._look_at_machine()
+    (event,) = inbox.take()
+    assert isinstance(event, MachineMeasured)
+    assert event.left["memory"] > 0
+    assert event.left["descriptors"] > 0
     upkeep.close()
