@@ -179,7 +179,7 @@ class PaperSite(LotSite):
         assert transport is not None
         field = b"Content-Disposition: " + NAMES[number] + b"\r\n" if NAMES[number] else b""
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nConnection: close\r\n"
-        transport.write(head + field + b"Content-Length: %d\r\n\r\n" % len(self.pdf) + self.pdf)  # type: ignore[attr-defined]
+        transport.write(head + field + b"Content-Length: %d\r\n\r\n" % len(self.pdf) + self.pdf)
         transport.close()
         await asyncio.Event().wait()
         raise AssertionError("nobody ever sets that event")
