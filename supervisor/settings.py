@@ -229,7 +229,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             extra=_HOOK,
-            description="Called when a worker was killed, the site is down, or the run is paused or late.",
+            description="Called when a worker was killed, site or machine are in trouble, or the run is late.",
         ),
     ] = ""
     hook_timeout: Annotated[

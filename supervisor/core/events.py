@@ -112,7 +112,7 @@ class StopRequested(msgspec.Struct, frozen=True):
 
 
 class PauseRequested(msgspec.Struct, frozen=True):
-    """Hand out nothing more for now. `cause` is ``operator`` or a trouble of the machine such as ``disk``."""
+    """Hand out nothing more for now. `cause` is ``operator``, ``quiet hours`` or a trouble such as ``disk``."""
 
     cause: str
     reason: str

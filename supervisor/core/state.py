@@ -25,6 +25,10 @@ EXIT_LOGIN_REFUSED = 4
 EXIT_MACHINE = 5
 
 
+_WANTED_PAUSES = frozenset({"operator", "quiet hours"})
+"""Causes of a pause that somebody wanted; any other is a trouble of the machine."""
+
+
 class Stage(Enum):
     """How far the run is."""
 
@@ -123,7 +127,8 @@ class RunState:
             if not self.pauses:
                 self._paused_at = self.now
             self.pauses[cause] = reason
-            self.incident("paused", f"paused: {reason}", level="WARNING")
+            what = "paused" if cause in _WANTED_PAUSES else "halted"
+            self.incident(what, f"paused: {reason}", level="WARNING")
 
     def unpause(self, cause: str) -> None:
         """The pause of this cause is over; while it lasted nobody could try whether the site is back."""

@@ -30,7 +30,7 @@ from supervisor.shell.snapshot import utc_now
 from supervisor.views.status import Totals
 from supervisor.views.text import clean
 
-_STUCK = frozenset({"killed", "stubborn", "breaker_opened", "throttled", "paused", "late"})
+_STUCK = frozenset({"killed", "stubborn", "breaker_opened", "throttled", "halted", "shed", "late"})
 """Incidents after which the run stands still, in part or as a whole, or will not be done in time."""
 _TOLD = 100
 """Failures and incidents that one summary names; more are counted."""

@@ -25,7 +25,7 @@ _SHORTEST = 0.05
 """Seconds; what took less counts as this."""
 NOTHING, WORK, FAILURE = 0, 1, 2
 
-_OUTAGES = {"breaker_opened": "breaker_closed", "paused": "resumed"}
+_OUTAGES = {"breaker_opened": "breaker_closed", "paused": "resumed", "halted": "resumed"}
 """Which incident ends what another one began."""
 
 

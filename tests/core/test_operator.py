@@ -20,6 +20,7 @@ def test_a_pause_lets_what_is_in_flight_finish_and_hands_out_nothing() -> None:
     play.take(ev.PauseRequested("operator", "lunch"))
     play.take(ev.PauseRequested("disk", "3 MB are free"))
     assert assigned(play.succeed(1)) == []
+    assert play.incidents[-2:] == ["paused", "halted"]
     play.take(ev.ResumeRequested("operator"))
     assert assigned(play.succeed(2)) == []
     assert assigned(play.take(ev.ResumeRequested("disk"))) == ["C", "D"]

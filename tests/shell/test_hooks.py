@@ -99,16 +99,17 @@ def test_a_reference_that_got_another_chance_is_not_told(scene: Scene) -> None:
 
 
 def test_what_stands_still_is_told_with_worker_and_reference(scene: Scene) -> None:
-    """A kill, an outage, a pause and a run that is late are told; a start of a worker is not."""
+    """A kill, an outage, a full disk and a run that is late are told; a start or a pause that was wanted is not."""
     hooks = scene.hooks(on_stuck=scene.command, rest=3600.0)
     hooks.seen([Incident("started", "incarnation 1 starts", 1), Incident("killed", "stuck: no answer", 1, 7, 9)])
     scene.wait(scene.told)
-    hooks.seen([Incident("late", "too late"), Incident("breaker_opened", "down"), Incident("paused", "disk")])
+    hooks.seen([Incident("paused", "the operator wants a pause")])
+    hooks.seen([Incident("late", "too late"), Incident("breaker_opened", "down"), Incident("halted", "disk")])
     hooks.close()
     first, second = scene.told()
     (happening,) = first["happenings"]
     assert (happening["what"], happening["worker"], happening["ref"]) == ("killed", 1, "A-7")
-    assert [one["what"] for one in second["happenings"]] == ["late", "breaker_opened", "paused"]
+    assert [one["what"] for one in second["happenings"]] == ["late", "breaker_opened", "halted"]
 
 
 def test_the_end_is_told_with_everything(scene: Scene) -> None:
