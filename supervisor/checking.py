@@ -56,7 +56,7 @@ class _Result:
 
     def __init__(self, check: Check, say: Callable[[str], None]) -> None:
         self._check = check
-        self._say = say
+        self._say: Callable[[str], None] = lambda line: say(line.replace(str(check.folder), shown(check.folder)))
         self.code = Exit.COMPLETED
         self.overlooked = False
         self.finished = False
@@ -82,12 +82,18 @@ class _Result:
     def _show(self, message: told.Line) -> None:
         """Show one message; a count waits for the next one, and is left out when that uses what was counted."""
         counted, self._counted = self._counted, None
-        if counted is not None and not (isinstance(message, told.Called) and message.selector == counted.selector):
-            for line in transcript.lines(counted):
-                self._say(line)
-        if isinstance(message, told.Called) and message.call == "count":
+        if counted is not None and isinstance(message, told.Called) and message.selector == counted.selector:
+            message = msgspec.structs.replace(
+                message, matches=counted.matches if message.matches is None else message.matches
+            )
+        elif counted is not None:
+            self._print(counted)
+        if isinstance(message, told.Called) and message.call.startswith("count"):
             self._counted = message
-            return
+        else:
+            self._print(message)
+
+    def _print(self, message: told.Line) -> None:
         for line in transcript.lines(message):
             self._say(line)
 
@@ -170,6 +176,12 @@ def _code(failure: told.Failure) -> Exit:
     # A selector that finds nothing is the recipe's affair, whatever kind of failure it led to.
     fits = all(mismatch.matches == 1 for mismatch in failure.mismatches)
     return Exit.SOME_FAILED if fits and failure.kind not in _RECIPE else Exit.USAGE
+
+
+def shown(folder: Path) -> str:
+    """Return a path as one would type it here: relative, where it is below the present folder."""
+    here = Path.cwd()
+    return str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder)
 
 
 def make_folder(folder: Path) -> Path:

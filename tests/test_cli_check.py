@@ -1,5 +1,6 @@
 """``run.py check`` as a person meets it: what fits, what does not and what is near it, and nothing left behind."""
 
+import re
 import signal
 from collections.abc import Callable, Iterator
 
@@ -48,7 +49,7 @@ def test_a_recipe_that_fits_passes_every_step(terminal: Terminal, open_site: Cal
     position = 0
     for step in steps:
         position = said.index(step, position)
-    assert f"documents are in {terminal.folder / 'seen' / 'documents'}" in said
+    assert "documents are in seen/documents" in said
     expected = {document.name: document.sha256 for document in site.truth.references["T-1042/B"].documents}
     assert hashes(terminal.folder / "seen" / "documents") == expected
     assert "harbour-lane" not in said
@@ -61,7 +62,7 @@ def test_a_field_that_is_not_there_is_shown_with_what_is_near(terminal: Terminal
     assert "step_timeout: #pasword matches nothing on this page" in said
     assert "#password  password field" in said
     assert place('fill("#pasword"') in said
-    assert str(terminal.folder / "seen/failures/log-in/screenshot.png") in said
+    assert " seen/failures/log-in/screenshot.png\n" in said
     assert (terminal.folder / "seen/failures/log-in/screenshot.png").is_file()
     assert PASSWORD not in said + (terminal.folder / "seen/check.log").read_text()
 
@@ -75,6 +76,21 @@ def test_links_that_match_nothing_are_shown_with_what_is_near(terminal: Terminal
     assert place('locator("a.documents")') in said
     assert "back at the inventory" in said
     assert "two is not among them; it is tried all the same" in said
+
+
+def test_a_recipe_in_toml_is_told_of_by_key_and_line(terminal: Terminal, open_site: Callable[..., Site]) -> None:
+    """With every selector of the step that found nothing, and what is near it."""
+    site = open_site(3)
+    text = (ROOT / "worker/sites/demo/demo.toml").read_text().replace("http://127.0.0.1:8080", site.url)
+    text = text.replace('"a.document"', '"a.pdf-document"').replace('"button.document"', '"button.doc"')
+    (terminal.folder / "lot.toml").write_text(text.replace("[login]", "patience = 1\n[login]"))
+    account = {"HARBOUR_USER": "night", "HARBOUR_PASSWORD": "harbour-lane"}
+    code, said = terminal.run("check", "lot.toml", **account)
+    assert code == 2, said
+    assert re.search(r"documents_missing: lot.toml:\d+: documents.fewest: 'a.pdf-document' and 'button.doc'", said)
+    for part in ("selector  a.pdf-document: matches nothing", "nearest   a.document", "selector  button.doc: matches"):
+        assert part in said
+    assert "harbour-lane" not in said
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(terminal: Terminal, lot: LotSite) -> None:

@@ -99,7 +99,8 @@ def _check(
 
 def _conclusion(outcome: checking.Outcome, folder: Path) -> str:
     found = sorted(path for path in (folder / "documents").glob("*") if path.is_file())
-    where = f"the documents are in {folder / 'documents'}" if found else f"what there is to see is in {folder}"
+    where = f"the documents are in {checking.shown(folder / 'documents')}"
+    where = where if found else f"what there is to see is in {checking.shown(folder)}"
     words = {
         Exit.COMPLETED: "what the recipe names fits, and it may overlook documents"
         if outcome.overlooked

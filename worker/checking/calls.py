@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ from playwright.async_api import Locator, Page
 
 from worker.checking.messages import Called, Told, Waits
 from worker.deadlines import Overdue, within
+from worker.site import SiteFailure
+from worker.sites.declarative import questions
 from worker.visit import Visit
 
 _GLANCE = 1.0
@@ -31,8 +34,11 @@ _ACTIONS = (
 )  # fmt: skip
 """What one does to an element: told when it is done."""
 
-_QUESTIONS = ("count", "read", "all", "all_inner_texts", "all_text_contents", "query_selector_all")
+_QUESTIONS = ("read", "all", "all_inner_texts", "all_text_contents", "query_selector_all")
 """What tells how many elements there are."""
+
+_ASKED = {questions.COUNT: "count", questions.SHOWN: "count visible", questions.USABLE: "count usable"}
+"""What a declarative recipe asks for numbers."""
 
 _GLANCES = ("is_visible", "is_hidden", "is_enabled", "is_disabled", "is_checked", "query_selector")
 """What asks whether there is something; they neither wait nor fail when there is nothing."""
@@ -42,6 +48,9 @@ _READINGS = (
     "scroll_into_view_if_needed", "select_text", "screenshot",
 )  # fmt: skip
 """What reads of an element: told of only when it fails, because a list of links is read once for each."""
+
+_within: ContextVar[bool] = ContextVar("within", default=False)
+"""Whether a call that is followed makes this one."""
 
 _WHOLE = ("evaluate", "evaluate_all", "eval_on_selector", "eval_on_selector_all", "inner_html", "screenshot")
 """What also sees all that is in the element."""
@@ -97,20 +106,22 @@ class Calls:
             work: makes the call.
             first_of: what a page's own methods take the first of; None where there may be only one anyway.
         """
-        if not self.listens:
+        if not self.listens or _within.get():
             return await work()
         began, line = time.monotonic(), self._line()
         waits = asyncio.get_running_loop().call_later(_PATIENT, self._tell, Waits(call, selector))
         matches = None if first_of is None or call not in _ACTIONS else await self._count(first_of)
+        token = _within.set(True)
         try:
             answer = await work()
-        except PlaywrightError as error:
-            self.failed = Trouble(call, selector, error.message, line)
+        except (PlaywrightError, SiteFailure) as error:
+            self.failed = Trouble(call, selector, str(error), line)
             raise
         except asyncio.CancelledError:  # as a click ends that a download takes the place of
             self._note(Trouble(call, selector, "", line), matches, began)
             raise
         finally:
+            _within.reset(token)
             waits.cancel()
         self._note(Trouble(call, selector, "", line), matches or _matches(call, answer), began)
         return answer
@@ -145,10 +156,10 @@ class Calls:
 
 
 def _matches(call: str, answer: Any) -> int | None:
-    if call == "count":
-        return int(answer)
-    if call in _QUESTIONS:
+    if call in _QUESTIONS or (call == "evaluate_all" and isinstance(answer, list)):
         return len(answer)
+    if call in _ASKED.values():
+        return None if answer is None else answer if isinstance(answer, int) else len(answer)
     if call == "is_visible":
         return None if answer else 0
     if call == "query_selector":
@@ -159,13 +170,14 @@ def _matches(call: str, answer: Any) -> int | None:
 @contextlib.contextmanager
 def followed(calls: Calls) -> Iterator[None]:
     """Have `calls` follow every call with a selector, of any page or visit in this process, until the block ends."""
-    names = (*_ACTIONS, *_QUESTIONS, *_GLANCES, *_READINGS)
+    names = (*_ACTIONS, "count", *_QUESTIONS, *_GLANCES, *_READINGS)
     with contextlib.ExitStack() as stack:
         for owner, selector_of in ((Locator, _of_locator), (Page, _of_first), (Visit, _of_first)):
             for name in names:
                 # A page has screenshots and scripts of its own, which no selector is part of.
                 if hasattr(owner, name) and not (owner is Page and name in {"screenshot", "evaluate"}):
                     stack.enter_context(_replaced(owner, name, calls, selector_of))
+        stack.enter_context(_asked(calls))
         yield
 
 
@@ -183,6 +195,22 @@ def _replaced(owner: type, name: str, calls: Calls, selector_of: Callable[..., s
         yield
     finally:
         setattr(owner, name, original)
+
+
+@contextlib.contextmanager
+def _asked(calls: Calls) -> Iterator[None]:
+    """Follow what a declarative recipe asks, in evaluations of its own."""
+    original = questions.ask
+
+    async def follow(page: Page, selector: str, question: str, argument: object = None) -> Any:
+        call = _ASKED.get(question, "read")
+        return await calls.follow(call, selector, lambda: original(page, selector, question, argument), None)
+
+    questions.ask = follow
+    try:
+        yield
+    finally:
+        questions.ask = original
 
 
 def _of_locator(locator: Locator, *_args: Any, **_kwargs: Any) -> str:

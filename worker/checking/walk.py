@@ -240,7 +240,7 @@ class CheckingWorker(Worker):
         return tuple(reversed(self._calls.fruitless.values()))[:_MOST_SUSPECTS]
 
     async def _mismatch(self, trouble: Trouble, page: Collected) -> Mismatch:
-        matches = await self._count(trouble.selector) if trouble.error else 0
+        matches = await self._count(trouble.selector) if trouble.error or trouble.call.startswith("count ") else 0
         near = nearest(trouble.selector, page.things) if not matches else ()
         return Mismatch(self._kit_of_check.mask(trouble.selector)[:_LONGEST], matches, self._masked(near))
 
