@@ -50,6 +50,8 @@ _EXAMPLES = """\
   python run.py demo                                try it out, on a website of its own
   python run.py start lot.toml --run-dir night      the job itself; the same again goes on
   python run.py status night --watch                look at it
+  python run.py explain night                       which references failed, why, and where the evidence is
+  python run.py retry night --failed                another chance for them
   python run.py verify night                        check every document"""
 
 _EXIT_CODES = """\

@@ -16,6 +16,8 @@ from supervisor.views.text import duration, number
 
 _EXTENSION = 60.0
 """Seconds for which each sign of life during the end asks the service manager to be patient."""
+_AGAIN = 0.1
+"""Seconds before a sign that was not taken is given again."""
 _NEVER = float("inf")
 
 
@@ -59,9 +61,12 @@ class Service:
 
     def alive(self, now: float) -> None:
         """The loop turns."""
-        if now >= self._alive_at and self._manager is not None and self._send("WATCHDOG=1"):
-            # Three times as often as needed: a sign that comes late once is no death.
-            self._alive_at = now + self._manager.watchdog / 3
+        if now < self._alive_at or self._manager is None:
+            return
+        # Three times as often as needed: a sign that comes late once is no death.
+        pause = self._manager.watchdog / 3 if self._send("WATCHDOG=1") else _AGAIN
+        if self._socket is not None:
+            self._alive_at = now + pause
 
     def tell(self, seen: Snapshot) -> None:
         """Say how the run stands; to be called every second or so."""

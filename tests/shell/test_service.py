@@ -92,7 +92,8 @@ def test_a_manager_that_is_busy_is_told_later(listener: Listener) -> None:
     service.alive(100.0)
     service.tell(busy())
     assert set(listener.heard()) == {"x"}
-    service.alive(100.1)
+    assert service.next_due() == pytest.approx(100.1), "soon, but the loop does not spin meanwhile"
+    service.alive(100.2)
     service.tell(busy())
     assert listener.heard()[:2] == ["WATCHDOG=1", "READY=1"]
     service.close()
@@ -109,6 +110,7 @@ def test_a_manager_that_is_gone_is_complained_about_once(listener: Listener) -> 
         service.alive(float(now))
         service.tell(busy())
     assert len(said) == 1
+    assert service.next_due() == float("inf")
     assert said[0].startswith("WARNING the service manager cannot be told anything")
 
 
