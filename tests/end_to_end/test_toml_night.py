@@ -54,7 +54,12 @@ def test_a_listing_in_the_place_of_the_export(begin: Begin, open_site: OpenSite,
     ("there", "instead", "said"),
     [
         ('"Stock No"', '"Stok No"', "references.export: the export has no column 'Stok No'; there are 'Stock No'"),
-        ('click = "#export"', 'click = "#exprt"', "references.export.click: '#exprt' matched nothing"),
+        pytest.param(
+            'click = "#export"',
+            'click = "#exprt"',
+            "references.export.click: '#exprt' matched nothing",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_what_only_the_site_can_show_ends_the_run(

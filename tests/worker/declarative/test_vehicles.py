@@ -20,6 +20,7 @@ steps = [{ fill = "#q", value = "{ref}" }, { press = "Enter", on = "#q" }]
 result = "a.result:text-is('{ref}')"
 """
 _FRAMED = '[documents]\nlinks = "#papers |> .document"\nbuttons = "#papers |> button"\nfewest = 3'
+NONE = DOCUMENTS + "fewest = 0\nwithin = 0"
 BUTTONS = '[documents]\nbuttons = ".document"\n'
 
 
@@ -52,6 +53,8 @@ def test_any_reference_finds_its_vehicle(bench: Bench, yard_site: Yard, referenc
         ("none", DOCUMENTS + "fewest = 0\nwithin = 0", []),
         ("photo", DOCUMENTS + 'types = ["pdf", "jpg"]', ["photo.jpg", "a.pdf"]),
         ("late", DOCUMENTS + "fewest = 3", ["a.pdf", "b.pdf", "c.pdf"]),
+        ("late", DOCUMENTS + "fewest = 0", ["a.pdf", "b.pdf", "c.pdf"]),
+        ("trickling", DOCUMENTS, ["a.pdf", "b.pdf", "c.pdf"]),
         ("counted", DOCUMENTS + 'count = "#count"', ["a.pdf", "b.pdf", "c.pdf"]),
         ("late", DOCUMENTS + 'ready = "#late li >> nth=2"', ["a.pdf", "b.pdf", "c.pdf"]),
         ("plain", DOCUMENTS + 'name = "{ref} {number} {text}.{extension}"', ["plain 1 Bill.pdf", "plain 2 Title.pdf"]),
@@ -92,7 +95,8 @@ def test_steps_come_before_the_documents(bench: Bench, reference: str, steps: st
         ("gone", (), Kind.NOT_FOUND, "404"),
         ("missing", (VEHICLE + 'missing = "#nothing"',), Kind.NOT_FOUND, "There is no such vehicle."),
         ("unknown", (SEARCH,), Kind.NOT_FOUND, "Nothing found."),
-        ("empty", (), Kind.STEP_TIMEOUT, "vehicle.loaded: 'h1' matched nothing within 1 s"),
+        ("empty", (), Kind.STEP_TIMEOUT, "vehicle.loaded: 'h1' matched nothing within 0.5 s"),
+        ("logs-out", (VEHICLE + 'steps = [{ click = "#leave" }]', NONE), Kind.SESSION_EXPIRED, "logged in"),
         ("logged-out", (), Kind.SESSION_EXPIRED, "logged in"),
         ("plain", (VEHICLE + 'steps = [{ click = "#men" }]',), Kind.RECIPE_ERROR, "vehicle.steps[0].click: '#men'"),
         ("plain", (VEHICLE + 'steps = [{ click = "a" }]',), Kind.RECIPE_ERROR, "matched 3 elements, one is"),

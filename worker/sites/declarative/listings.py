@@ -20,6 +20,9 @@ _PATH = ("references", "listing")
 COLUMN = "reference"
 """The one column of the inventory that is written here."""
 
+_BEYOND = 3.0
+"""Seconds that a page after the first one gets to list something before it counts as the one beyond the last."""
+
 _ENDED = 1.0
 """Seconds for which nothing more may be offered before a growing page counts as complete."""
 
@@ -113,6 +116,7 @@ class _Listing:
         if not await self._hand.until(other, self._hand.patience):
             await self._hand.visit.prove_session()
             raise self._loop(f"a click on {self._wanted.next!r} brought no other references")
+        await self._hand.come_to_rest(self._wanted.reference)
 
     async def _growing(self, more: str) -> AsyncIterator[list[str]]:
         visit, hand = self._hand.visit, self._hand
@@ -121,20 +125,22 @@ class _Listing:
         yield here
         while await self._stays_offered(more):
             visit.step(f"load more than {len(here)}")
+            elements = await hand.count(self._wanted.reference)
             target = await hand.one((*_PATH, "more"), more, 0)
             await hand.pace()
-            before = len(here)
             await hand.on((*_PATH, "more"), more, partial(target.click, timeout=hand.patience * 1000))
 
-            async def grown(before: int = before) -> bool:
+            async def grown(before: int = elements) -> bool:
                 return await hand.count(self._wanted.reference) > before
 
             if not await hand.until(grown, hand.patience):
                 if not await self._offers(more, "more"):
                     return
                 raise self._loop(f"a click on {more!r} loaded nothing more")
-            here = await self._texts()
-            yield here[before:]
+            await hand.come_to_rest(self._wanted.reference)
+            now = await self._texts()
+            yield now[len(here) :]
+            here = now
 
     async def _stays_offered(self, more: str) -> bool:
         """Say whether there is more; a button that is busy loading is often hidden for a moment."""
@@ -169,7 +175,9 @@ class _Listing:
         async def there() -> bool:
             return await hand.count(wanted.reference) > 0 or await hand.shows(wanted.empty)
 
-        await hand.until(there, hand.patience if first or not may_end else min(hand.patience, 3.0))
+        if not await there():
+            await hand.until(there, hand.patience if first or not may_end else min(hand.patience, _BEYOND))
+            await hand.come_to_rest(wanted.reference)
         found = await self._texts()
         if found or (may_end and not first) or await hand.shows(wanted.empty):
             return found

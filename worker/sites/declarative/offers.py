@@ -14,6 +14,9 @@ from worker.sites.declarative.pages import Hand
 from worker.sites.declarative.patterns import filled
 from worker.sites.declarative.schema import Documents
 
+_NONE_IS_FINE = 2.0
+"""Seconds that a vehicle without documents gets to show one after all, unless the recipe says `within`."""
+
 _AT_ONCE = 6
 """Documents that are fetched side by side, as many as a browser asks one host for; one by one under a delay."""
 
@@ -45,28 +48,38 @@ async def fetch_all(hand: Hand, wanted: Documents) -> None:
 
 
 async def _appear(hand: Hand, wanted: Documents) -> None:
-    """Wait until as many documents are on the page as the recipe or the page itself says."""
-    within = hand.patience if wanted.within is None else wanted.within
+    """Wait until as many documents are on the page as the recipe or the page itself says, and no more come."""
+    least = max(wanted.fewest, 1)  # where none is fine, one may be about to come all the same
+    usual = hand.patience if wanted.fewest else min(hand.patience, _NONE_IS_FINE)
+    within = usual if wanted.within is None else wanted.within
 
     async def there() -> bool:
-        if wanted.ready is not None and not await hand.count(wanted.ready):
-            return False
-        found = await hand.count(wanted.links) + await hand.count(wanted.buttons)
+        if wanted.ready is not None:
+            return await hand.count(wanted.ready) > 0
+        found = await _found(hand, wanted)
         if wanted.count is None:
-            return found >= wanted.fewest
+            return found >= least
         number = await hand.number(wanted.count)
         return number is not None and found >= number
 
-    if await hand.until(there, within):
+    if await there():
         return
+    if await hand.until(there, within):
+        await hand.come_to_rest(wanted.links, wanted.buttons)
+        return
+    await hand.visit.prove_session()
     for key, pattern in (("ready", wanted.ready), ("count", wanted.count)):
         if pattern is not None and not await hand.count(pattern):
             raise await hand.unmatched(("documents", key), pattern, 0, within, Kind.STEP_TIMEOUT)
-    await hand.visit.prove_session()
-    found = await hand.count(wanted.links) + await hand.count(wanted.buttons)
     if wanted.count is not None:
-        message = f"the page counts {await hand.text(wanted.count)!r} documents and offers {found}"
+        found, said = await _found(hand, wanted), await hand.text(wanted.count)
+        place = hand.source.place(("documents", "count"))
+        message = f"{place}: the page counts {said!r} documents and offers {found}"
         raise SiteFailure(Kind.DOCUMENTS_MISSING, message, url=hand.visit.page.url)
+
+
+async def _found(hand: Hand, wanted: Documents) -> int:
+    return await hand.count(wanted.links) + await hand.count(wanted.buttons)
 
 
 async def _links(hand: Hand, wanted: Documents) -> list[Link]:

@@ -28,6 +28,9 @@ T = TypeVar("T")
 _NUMBER = re.compile(r"\d{1,3}(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)|\d+")
 """With or without marks between the thousands."""
 
+_AT_REST = 0.6
+"""Seconds without another element after which what had to be waited for is complete."""
+
 _LOOK_EVERY = 0.1
 """Seconds between two looks at a page for one of several things to appear; no event tells of any of them."""
 
@@ -114,6 +117,15 @@ class Hand:
                 return False
             await asyncio.sleep(_LOOK_EVERY)
         return True
+
+    async def come_to_rest(self, *patterns: str | None) -> None:
+        """Wait until no more elements appear: what comes late often comes one by one."""
+        known, since = -1, time.monotonic()
+        while time.monotonic() - since < _AT_REST:
+            now = sum([await self.count(pattern) for pattern in patterns])
+            if now != known:
+                known, since = now, time.monotonic()
+            await asyncio.sleep(_LOOK_EVERY)
 
     async def one(self, path: Path, pattern: str, within: float) -> Locator:
         """Return the one element that matches, waiting for it.

@@ -224,7 +224,7 @@ class Documents(Table, frozen=True, kw_only=True):
     fewest: Annotated[int, Meta(ge=0, le=10_000, description="With fewer the vehicle fails; 0 where none is fine.")] = 1
     most: Annotated[Most | None, Meta(description="With more the vehicle fails.")] = None
     within: Annotated[
-        Seconds | None, Meta(description="Seconds that they may take to appear on the page.  [default: patience]")
+        Seconds | None, Meta(description="Seconds they may take to appear.  [default: patience; 2 when fewest is 0]")
     ] = None
     ready: Annotated[Selector | None, Meta(description="Is there when all documents are on the page.")] = None
     count: Annotated[Selector | None, Meta(description="Shows how many there are; so many are waited for.")] = None

@@ -122,7 +122,9 @@ class Declarative(Site):
         elif vehicle.search is not None:
             await self._search(hand, vehicle, vehicle.search)
         await self._arrive(hand, vehicle)
-        await hand.run(("vehicle", "steps"), vehicle.steps)
+        if vehicle.steps:
+            await hand.run(("vehicle", "steps"), vehicle.steps)
+            await visit.prove_session()
 
     async def fetch_documents(self, visit: Visit, reference: str) -> None:
         """Bring the documents of the vehicle whose page is open.
