@@ -116,6 +116,7 @@ class _Night:
         self._directory = directory
         self._ledger = ledger
         self._journal = journal
+        self._done_before = None if plan.refresh is None else time.time() - plan.refresh * 3600
         self._temp_root = Path(tempfile.gettempdir()) / f"{sweep.TEMP_PREFIX}{ledger.run_id}"
         settings = plan.settings
         targets = Targets(
@@ -152,13 +153,17 @@ class _Night:
         for finding in reconcile(self._directory, self._ledger, time.time()):
             self._journal.say(Say("WARNING", finding.sentence, ref=finding.ref))
         if self._plan.refs is not None:
-            imported = self._ledger.import_references(self._plan.refs)
-            self._journal.note(f"{len(imported.entries)} references are new, {imported.known} were known")
+            imported = self._ledger.import_references(self._plan.refs, done_before=self._done_before)
+            again = imported.again.completed + len(imported.again.failed)
+            new = len(imported.entries) - again
+            self._journal.note(f"{new} references are new, {again} are done again, {imported.known} stay as they are")
 
     def _work(self) -> Finish:
         settings = self._plan.settings
         numbers = msgspec.structs.replace(policy(settings), staging_root=str(self._directory.staging_root))
         backlog = self._ledger.backlog(time.time())
+        if self._plan.refs is None and self._done_before is not None and self._ledger.has_done(self._done_before):
+            backlog = msgspec.structs.replace(backlog, has_inventory=False)  # what is new on the site comes along
         machine = Machine(numbers, settings.num_workers, backlog, time.monotonic())
         metrics = _metrics(self._directory)
         address = f"http://127.0.0.1:{self._page.getsockname()[1]}/" if self._page else ""
@@ -187,7 +192,9 @@ class _Night:
             books.start()
             limits = EvidenceLimits(self._directory, settings.evidence_limit, settings.evidence_bytes)
             store = stack.enter_context(
-                contextlib.closing(Store(self._directory, self._ledger, inbox, self._journal, limits))
+                contextlib.closing(
+                    Store(self._directory, self._ledger, inbox, self._journal, limits, done_before=self._done_before)
+                )
             )
             finish_by = FinishBy(settings.finish_by, time.time())
             service = stack.enter_context(contextlib.closing(Service(self._plan.manager, self._journal.note)))

@@ -24,6 +24,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Absolute; need not exist."""
     refs: list[str] | None
     """References that were given; None to have the site export its inventory."""
+    refresh: float | None
+    """Hours after which what was done is done again; None for never."""
     browser: str
     """Path of a browser that was seen to answer."""
     environment: dict[str, str]

@@ -77,6 +77,8 @@ class LogIn(ToWorker, frozen=True, tag=True):
     """Log in afresh. Answered by `LoggedIn` or `ErrandFailed`, with the same errand."""
 
     errand: Count
+    staging: Text
+    """Folder of this errand, made by the worker; after a failure the evidence is there, otherwise it is gone again."""
     deadline: Seconds
 
 

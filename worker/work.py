@@ -1,6 +1,7 @@
 """What a worker does with one message: the attempt at a reference, the login, the export."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -191,11 +192,12 @@ class Worker:
         former = self._browser.session
         self._browser.use(None)
         self._browser.outdate()  # a login begins without any session
-        visit = self.new_visit(Path(self._settings.temp_dir) / "login", message.deadline, logging_in=True)
+        visit = self.new_visit(Path(message.staging), message.deadline, logging_in=True)
         failure = await self._run(visit, lambda: self._log_in(visit), message.deadline)
         visit.end()
         if failure is None and (session := self._browser.session) is not None:
             logger.info("logged in")
+            await asyncio.to_thread(shutil.rmtree, visit.folder, ignore_errors=True)  # what stays goes with the run
             self._answer(LoggedIn(message.errand, session.to_bytes()))
             return
         self._browser.use(former)

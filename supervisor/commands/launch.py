@@ -33,6 +33,8 @@ class Request(msgspec.Struct, frozen=True):
     refs: Path | None = None
     """A file of references, ``-`` for standard input."""
     column: str | None = None
+    refresh: float | None = None
+    """Hours after which what was done is done again; None for never."""
     manager: Manager | None = None
     """The service manager, as from `service.adopt`."""
 
@@ -69,6 +71,7 @@ def plan(request: Request, resolved: Resolved, environment: dict[str, str]) -> P
         site_name=recipe.name,
         run_dir=directory.path,
         refs=refs,
+        refresh=request.refresh,
         browser=browser(resolved, environ).path,
         environment=environment,
         show=options.show(request.show),

@@ -18,6 +18,7 @@ from supervisor.shell import service
     start lot.toml --run-dir night                       the references come from the site's own export
     start lot.toml --run-dir night                       the same again: goes on where it stopped
     start lot.py:Lot --run-dir night --refs stock.csv --column "Stock No"
+    start lot.toml --run-dir night --refresh 20          the next night: what was done over 20 hours ago once more
     start lot.toml --run-dir night --workers 8 --task-timeout 90
     start demo --run-dir night                           the built-in website
     """,
@@ -31,6 +32,12 @@ from supervisor.shell import service
     help="References, one a line or a CSV with --column; - for standard input.  [default: the site's export]",
 )
 @click.option("--column", metavar="NAME", help="The column of a CSV that holds the references.")
+@click.option(
+    "--refresh",
+    metavar="HOURS",
+    type=click.FloatRange(min=0, max=1_000_000),
+    help="Do again what was done more than HOURS ago, and ask the site for its references again.  [default: never]",
+)
 @options.show_option
 @options.setting_options()
 def command(
@@ -39,11 +46,14 @@ def command(
     run_dir: Path,
     refs: Path | None,
     column: str | None,
+    refresh: float | None,
     show: str | None,
     config_file: Path | None,
     **values: Any,
 ) -> int:
     """Fetch every document of SITE into --run-dir. On an existing run directory, go on.
+
+    A document that changed since is put beside the one that was there; nothing is overwritten.
 
     SITE is `demo`, a recipe in TOML, or `path/to/file.py:ClassName`. Every setting can also stand in the environment
     (NIGHTFLEET_TASK_TIMEOUT) or in the file of --config (task_timeout); an option wins.
@@ -52,7 +62,7 @@ def command(
     if column is not None and refs is None:
         raise click.UsageError("--column needs --refs")
     resolved = options.resolve(values, config_file)
-    request = launch.Request(site, run_dir, show, refs, column, manager)
+    request = launch.Request(site, run_dir, show, refs, column, refresh, manager)
     if site != "demo" or os.environ.get(demo_site.URL_VARIABLE):
         return launch.run(launch.plan(request, resolved, {}))
     with demo_site.started(demo_site.remembered(run_dir) or demo_site.Wishes(), os.environ) as website:

@@ -1,7 +1,8 @@
 """What is to be done, in the imperative. The shell carries the commands of one event out in their order.
 
 `Write` comes before what depends on it: the shell holds every `Send`, `Discard` and `Finish` back until the records
-that were written before it are durable. `Spawn`, `Kill`, `Publish`, `LoadInventory` and `Say` depend on no record.
+that were written before it are durable. `Spawn`, `Kill`, `Publish`, `DiscardErrand`, `LoadInventory` and `Say`
+depend on no record.
 """
 
 import msgspec
@@ -68,6 +69,16 @@ class Discard(msgspec.Struct, frozen=True):
     message: str
 
 
+class DiscardErrand(msgspec.Struct, frozen=True):
+    """A login or an export came to nothing: keep its evidence, throw its staging folder away."""
+
+    errand: int
+    what: str
+    """``login`` or ``export``."""
+    kind: str
+    message: str
+
+
 class LoadInventory(msgspec.Struct, frozen=True):
     """Read the references out of an exported file; answered by `InventoryLoaded` or `InventoryRejected`."""
 
@@ -100,4 +111,4 @@ class Finish(msgspec.Struct, frozen=True):
     reason: str
 
 
-Command = Write | Spawn | Send | Kill | Publish | Discard | LoadInventory | Say | Finish
+Command = Write | Spawn | Send | Kill | Publish | Discard | DiscardErrand | LoadInventory | Say | Finish

@@ -1,7 +1,7 @@
 """Logging in and exporting the inventory: one worker does it, and the others wait for what it brings."""
 
 from supervisor.core.breaker import BreakerState
-from supervisor.core.commands import LoadInventory, Send
+from supervisor.core.commands import DiscardErrand, LoadInventory, Send
 from supervisor.core.failures import RULES
 from supervisor.core.fleet import Slot, SlotState
 from supervisor.core.outcomes import (
@@ -49,13 +49,13 @@ def under_way(run: RunState) -> bool:
 def next_errand(run: RunState, slot: Slot) -> None:
     """Send an idle worker for what the run lacks: the session, or else the inventory."""
     limit = run.policy.errand_timeout
+    order: type[ExportInventory | LogIn] = LogIn
     if run.sessions.of(slot.number).valid:
         give_session(run, slot)
-        errand = _begin(run, slot, limit)
-        staging = f"{run.policy.staging_root}/errand-{errand}"
-        run.do(Send(slot.number, slot.incarnation, ExportInventory(errand, staging, limit)))
-    else:
-        run.do(Send(slot.number, slot.incarnation, LogIn(_begin(run, slot, limit), limit)))
+        order = ExportInventory
+    errand = _begin(run, slot, limit)
+    staging = f"{run.policy.staging_root}/errand-{errand}"
+    run.do(Send(slot.number, slot.incarnation, order(errand, staging, limit)))
 
 
 def give_session(run: RunState, slot: Slot) -> None:
@@ -140,6 +140,7 @@ def failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
     exporting = session.valid
     what = "the inventory could not be exported" if exporting else "the login did not succeed"
     run.incident("errand_failed", f"{what}: {kind}: {message}", level="WARNING")
+    run.do(DiscardErrand(failure.errand, "export" if exporting else "login", kind.value, message))
     if kind is Kind.LOGIN_REFUSED:
         login_refused(run, message)
         return

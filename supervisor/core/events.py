@@ -69,9 +69,13 @@ class PublishFailed(msgspec.Struct, frozen=True):
 
 
 class InventoryLoaded(msgspec.Struct, frozen=True):
-    """References new to the run were written to the ledger, durably."""
+    """References new to the run, or to be done again, were written to the ledger, durably."""
 
     entries: tuple[Entry, ...]
+    completed_before: int = 0
+    """How many of them had been completed."""
+    failed_before: tuple[int, ...] = ()
+    """The ids of those that had failed for good."""
 
 
 class InventoryRejected(msgspec.Struct, frozen=True):

@@ -113,10 +113,13 @@ def _take(run: RunState, event: ev.Event) -> None:
             attempt = _publishing(run, number)
             if attempt is not None:
                 outcomes.settle_failure(run, attempt, Failed(number, kind, message, ready=True))
-        case ev.InventoryLoaded(entries=entries):
+        case ev.InventoryLoaded(entries=entries, completed_before=completed, failed_before=failed):
             run.loading, run.inventory_known = False, True
+            run.queue.begin_again(completed, failed)
             run.queue.add(entries, run.now)
-            run.incident("inventory", f"the inventory has {len(entries)} references")
+            again = completed + len(failed)
+            text = f"the inventory has {len(entries) - again} new references"
+            run.incident("inventory", f"{text}; {again} are done again" if again else text)
         case ev.InventoryRejected(reason=reason):
             run.loading = False
             run.end(EXIT_RECIPE, f"the inventory export cannot be used: {reason}")

@@ -82,6 +82,14 @@ class Queue:
             else:
                 self._ready.append(reference)
 
+    def begin_again(self, completed: int, failed: Iterable[int]) -> None:
+        """References that were done, of which only the ledger still knew, are about to be added."""
+        failed = set(failed)
+        self._known -= completed + len(failed)
+        self.completed -= completed
+        self.failed -= len(failed)
+        self._reopened |= failed
+
     def take(self, poison: int) -> Reference | None:
         """Hand out the next reference, in progress from now on; one with `poison` crashes goes last and alone."""
         if self._alone:

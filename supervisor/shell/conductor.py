@@ -11,6 +11,7 @@ from typing import Protocol, assert_never
 from supervisor.core.commands import (
     Command,
     Discard,
+    DiscardErrand,
     Finish,
     Kill,
     LoadInventory,
@@ -69,6 +70,9 @@ class StorePort(Protocol):
     def discard(self, command: Discard) -> None:
         """Keep the evidence, remove the staging folder."""
 
+    def discard_errand(self, command: DiscardErrand) -> None:
+        """As `discard`, of a login or an export."""
+
     def load_inventory(self, command: LoadInventory) -> None:
         """Read the references of an export; answered by `InventoryLoaded` or `InventoryRejected`."""
 
@@ -120,7 +124,7 @@ class Conductor:
                     self._records.append(record)
                 case Send() | Discard() | Finish():
                     self._dependent.append(command)
-                case Spawn() | Kill() | Publish() | LoadInventory() | Say():
+                case Spawn() | Kill() | Publish() | DiscardErrand() | LoadInventory() | Say():
                     self._carry_out(command)
                 case _:
                     assert_never(command)
@@ -168,6 +172,8 @@ class Conductor:
                 self._store.publish(command)
             case Discard():
                 self._store.discard(command)
+            case DiscardErrand():
+                self._store.discard_errand(command)
             case LoadInventory():
                 self._store.load_inventory(command)
             case Say():

@@ -32,6 +32,7 @@ from supervisor.shell.ledger_schema import (
     LedgerUnwritableError,
     connect_writing,
     inspect,
+    missing_columns,
     seconds,
     utc,
     write_ahead_log,
@@ -47,15 +48,25 @@ _LOST = "the supervisor or the machine went down during the attempt"
 _LOST_RUN = "the supervisor or the machine went down during the run"
 
 
+class Again(msgspec.Struct, frozen=True):
+    """References that were done and are pending once more."""
+
+    completed: int = 0
+    """How many had been completed."""
+    failed: tuple[int, ...] = ()
+    """The ids of those that had failed."""
+
+
 class Imported(msgspec.Struct, frozen=True):
     """What became of a list of references."""
 
     entries: tuple[Entry, ...]
-    """Those that are new to the run, in their order."""
+    """Those that are new to the run or are done again, in their order."""
     duplicates: int
     """Names that came more than once in the list."""
     known: int
     """Names that the run had already."""
+    again: Again
 
 
 class LiveAttempt(msgspec.Struct, frozen=True):
@@ -139,7 +150,10 @@ class Ledger:
         """
         inspect(path, site=site, site_name=site_name, live=False)
         try:
-            return cls(path, connect_writing(path))
+            connection = connect_writing(path)
+            for column in missing_columns(connection):
+                connection.execute(f"ALTER TABLE document ADD COLUMN {column}")
+            return cls(path, connection)
         except sqlite3.DatabaseError as error:
             raise LedgerUnwritableError(f"the ledger {path} cannot be written: {error}") from error
 
@@ -183,14 +197,19 @@ class Ledger:
             )
 
     # ----------------------------------------------------------------------------------------------------- references
-    def import_references(self, names: Iterable[str]) -> Imported:
+    def import_references(self, names: Iterable[str], *, done_before: float | None = None) -> Imported:
         """Add the references that are new, in their order, all of them or none.
+
+        Those that were completed, or failed for good, before the moment `done_before` (seconds since the epoch) become
+        pending once more, with no attempt counted. What was published for them stays on record, and in its place,
+        until something else takes it.
 
         Raises:
             LedgerUnwritableError: it could not be written.
         """
         entries: list[Entry] = []
-        duplicates = known = 0
+        duplicates = known = new = 0
+        done: dict[str, list[int]] = {"completed": [], "failed": []}
         with self._transaction() as db:
             (before,) = db.execute("SELECT coalesce(max(id), 0) FROM reference").fetchone()
             cursor = db.cursor()
@@ -198,12 +217,32 @@ class Ledger:
                 ref_id = self._insert(cursor, name)
                 if ref_id is not None:
                     entries.append(Entry(ref_id, name))
+                    new += 1
+                elif done_before is not None and (state := self._begin_again(cursor, name, done_before)) is not None:
+                    ref_id, former = state
+                    entries.append(Entry(ref_id, name))
+                    done[former].append(ref_id)
                 elif cursor.execute("SELECT id FROM reference WHERE ref = ?", (name,)).fetchone()[0] > before:
                     duplicates += 1
                 else:
                     known += 1
-            db.execute("UPDATE total SET count = count + ? WHERE state = 'pending'", (len(entries),))
-        return Imported(tuple(entries), duplicates, known)
+            db.execute("UPDATE total SET count = count + ? WHERE state = 'pending'", (new,))
+        return Imported(tuple(entries), duplicates, known, Again(len(done["completed"]), tuple(done["failed"])))
+
+    @staticmethod
+    def _begin_again(cursor: sqlite3.Cursor, ref: str, done_before: float) -> tuple[int, str] | None:
+        """Make a reference that was done before then pending; return id and former state, None when it was not."""
+        row: tuple[int, str] | None = cursor.execute(
+            "SELECT id, state FROM reference WHERE ref = ? AND state IN ('completed', 'failed') AND finished_at < ?",
+            (ref, utc(done_before)),
+        ).fetchone()
+        if row is not None:
+            cursor.execute(
+                "UPDATE reference SET state = 'pending', attempts = 0, crashes = 0, worker = NULL, finished_at = NULL"
+                " WHERE id = ?",
+                (row[0],),
+            )
+        return row
 
     @staticmethod
     def _insert(cursor: sqlite3.Cursor, ref: str) -> int | None:
@@ -217,6 +256,15 @@ class Ledger:
             if cursor.execute("SELECT 1 FROM reference WHERE ref = ?", (ref,)).fetchone():
                 return None
             taken_names.add(folder)
+
+    def has_done(self, before: float) -> bool:
+        """Say whether some reference was completed, or failed for good, before that moment."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT 1 FROM reference WHERE state IN ('completed', 'failed') AND finished_at < ? LIMIT 1",
+                (utc(before),),
+            ).fetchone()
+        return row is not None
 
     def folder_of(self, ref_id: int) -> str:
         """Return the folder name of a reference.

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import msgspec
 
-from supervisor.shell.ledger_schema import LedgerDamagedError, connect_following, inspect, problems
+from supervisor.shell.ledger_schema import LedgerDamagedError, connect_following, inspect, missing_columns, problems
 from supervisor.views.status import Totals
 from worker.protocol import Step
 
@@ -69,6 +69,10 @@ class DocumentRow(msgspec.Struct, frozen=True):
     bytes: int
     sha256: str
     pages: int | None
+    format: str
+    """By its content; empty for none that is known."""
+    protected: bool
+    """It opens with a password only."""
 
 
 class AttemptRow(msgspec.Struct, frozen=True):
@@ -130,6 +134,8 @@ def _select(row: type[msgspec.Struct], table: str) -> str:
 _RUNS = _select(RunRow, "run")
 _REFERENCES = _select(ReferenceRow, "reference")
 _DOCUMENTS = _select(DocumentRow, "document")
+_OLDER_DOCUMENTS = _DOCUMENTS.replace("format, protected", "'' AS format, 0 AS protected")
+"""Of a ledger that an earlier version of the program made and none has written to since."""
 _ATTEMPTS = _select(AttemptRow, "attempt")
 _INCIDENTS = _select(IncidentRow, "incident")
 
@@ -146,6 +152,7 @@ class LedgerReader:
         inspect(path, live=True)
         self.path = path
         self._db = connect_following(path)
+        self._documents = _OLDER_DOCUMENTS if missing_columns(self._db) else _DOCUMENTS
 
     def close(self) -> None:
         """Close it."""
@@ -192,8 +199,8 @@ class LedgerReader:
 
     def with_documents(self, state: str | None = None) -> Iterator[tuple[ReferenceRow, list[DocumentRow]]]:
         """Yield the references as `references` does, each with its documents by name. Memory for one at a time."""
-        rows = self._db.execute(_DOCUMENTS + " ORDER BY reference_id, name")
-        documents = (DocumentRow(*row) for row in rows)
+        rows = self._db.execute(self._documents + " ORDER BY reference_id, name")
+        documents = (_document(row) for row in rows)
         ahead = next(documents, None)
         for reference in self.references(state):
             own: list[DocumentRow] = []
@@ -223,8 +230,8 @@ class LedgerReader:
 
     def documents(self, reference_id: int) -> list[DocumentRow]:
         """Return the documents of one reference by name."""
-        rows = self._db.execute(_DOCUMENTS + " WHERE reference_id = ? ORDER BY name", (reference_id,))
-        return [DocumentRow(*row) for row in rows]
+        rows = self._db.execute(self._documents + " WHERE reference_id = ? ORDER BY name", (reference_id,))
+        return [_document(row) for row in rows]
 
     def attempt(self, attempt: int) -> AttemptRow | None:
         """Return one attempt by its id."""
@@ -284,6 +291,10 @@ class LedgerReader:
         except sqlite3.DatabaseError as error:
             raise LedgerDamagedError(f"the ledger {self.path} is damaged ({error})") from error
         return found + [f"row {row} of table {table} names a reference that is not there" for table, row, *_ in broken]
+
+
+def _document(row: tuple[Any, ...]) -> DocumentRow:
+    return DocumentRow(*(*row[:-1], bool(row[-1])))
 
 
 def _attempt(row: tuple[Any, ...]) -> AttemptRow:

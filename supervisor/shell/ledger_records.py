@@ -96,7 +96,8 @@ def _succeeded(db: sqlite3.Connection, record: AttemptSucceeded, at: str) -> Non
     expect_one(db, cursor, record.ref_id, f"completed by attempt {record.attempt}")
     db.execute("DELETE FROM document WHERE reference_id = ?", (record.ref_id,))
     db.executemany(
-        "INSERT INTO document (reference_id, name, attempt, url, bytes, sha256, pages) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO document (reference_id, name, attempt, url, bytes, sha256, pages, format, protected)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [_document_row(record.ref_id, record.attempt, document) for document in record.documents],
     )
 
@@ -201,5 +202,15 @@ def expect_one(db: sqlite3.Connection, cursor: sqlite3.Cursor, ref_id: int, chan
         raise LedgerConflict(f"reference {ref_id} cannot be {change}: {found}")
 
 
-def _document_row(ref_id: int, attempt: int, document: Document) -> tuple[int, str, int, str, int, str, int | None]:
-    return (ref_id, document.name, attempt, document.url, document.bytes, document.sha256, document.pages)
+def _document_row(ref_id: int, attempt: int, document: Document) -> tuple[int | str | None, ...]:
+    return (
+        ref_id,
+        document.name,
+        attempt,
+        document.url,
+        document.bytes,
+        document.sha256,
+        document.pages,
+        document.format,
+        document.protected,
+    )

@@ -86,6 +86,8 @@ CREATE TABLE document (
     bytes INTEGER NOT NULL,
     sha256 TEXT NOT NULL,
     pages INTEGER,
+    format TEXT NOT NULL DEFAULT '',
+    protected INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (reference_id, name)
 ) WITHOUT ROWID;
 CREATE TABLE incident (
@@ -111,6 +113,9 @@ CREATE TRIGGER total_removed AFTER DELETE ON reference BEGIN
     UPDATE total SET count = count - 1 WHERE state = OLD.state;
 END;
 """
+
+_LATER_COLUMNS = ("format TEXT NOT NULL DEFAULT ''", "protected INTEGER NOT NULL DEFAULT 0")
+"""Of `document`, added since the first version; whoever wrote a ledger without them can still read one with them."""
 
 
 class LedgerError(UserError):
@@ -210,6 +215,16 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,  # the users of the connection hold a lock, or are one thread
     )
+
+
+def missing_columns(connection: sqlite3.Connection) -> list[str]:
+    """Return the definitions of columns that a ledger lacks because an earlier version of the program made it.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    there = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info('document')")}
+    return [definition for definition in _LATER_COLUMNS if definition.partition(" ")[0] not in there]
 
 
 def inspect(path: Path, *, site: str | None = None, site_name: str = "", live: bool) -> None:

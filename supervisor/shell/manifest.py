@@ -36,6 +36,21 @@ class Listed(msgspec.Struct, frozen=True):
     sha256: str
     pages: int | None
     attempt: int
+    format: str = ""
+    """By its content, as `worker.formats` names it; empty for none that is known."""
+    protected: bool = False
+    """It opens with a password only."""
+
+
+class Former(msgspec.Struct, frozen=True):
+    """A document that a newer one has replaced, or that the site no longer has: it is kept."""
+
+    name: str
+    path: str
+    """Where it is, within the folder of the reference."""
+    bytes: int
+    sha256: str
+    attempt: int
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -45,6 +60,9 @@ class Manifest(msgspec.Struct, frozen=True):
     attempt: int
     number: int
     documents: tuple[Listed, ...]
+    """The newest, as the site had them at the last fetch."""
+    former: tuple[Former, ...] = ()
+    """What was there before and differs; the newest first."""
 
     def encode(self) -> bytes:
         """Return the bytes of manifest.json, readable for people."""
@@ -56,7 +74,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     def as_documents(self) -> tuple[Document, ...]:
         """Return the documents as a worker would report them."""
-        return tuple(Document(d.name, d.url, d.bytes, d.sha256, d.pages) for d in self.documents)
+        return tuple(Document(d.name, d.url, d.bytes, d.sha256, d.pages, d.format, d.protected) for d in self.documents)
 
 
 def unsafe_name(name: str, taken: Iterable[str] = ()) -> str:
@@ -156,6 +174,36 @@ def read_manifest(folder: Path) -> Manifest | None:
         return msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def formers(folder: Path, newest: Manifest, arriving: tuple[str, Manifest] | None = None) -> tuple[Former, ...]:
+    """Return the former documents that are kept in a folder and are not among its `newest`.
+
+    Args:
+        folder: of a reference.
+        newest: what is in place there.
+        arriving: a folder that is about to stand in ``previous/``, by its name there, with its manifest.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    sets = [arriving] if arriving else []
+    previous = folder / PREVIOUS
+    names = sorted((path.name for path in previous.iterdir()), reverse=True) if _is_folder(previous) else []
+    sets += [(name, manifest) for name in names if (manifest := read_manifest(previous / name)) is not None]
+    known = newest.contents()
+    found: list[Former] = []
+    for name, manifest in sets:
+        for document in manifest.documents:
+            what = (document.name, document.bytes, document.sha256)
+            if what not in known and not unsafe_name(document.name):
+                known.add(what)
+                found.append(Former(document.name, f"{PREVIOUS}/{name}/{document.name}", *what[1:], document.attempt))
+    return tuple(found)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def unlisted(folder: int, names: Iterable[str]) -> list[str]:

@@ -17,7 +17,9 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from supervisor.shell.manifest import MANIFEST, PREVIOUS, Manifest, condition, read_manifest
+import msgspec
+
+from supervisor.shell.manifest import MANIFEST, PREVIOUS, Manifest, condition, formers, read_manifest
 from supervisor.shell.run_directory import RunDirectory, atomic_write, fsync_directory
 
 
@@ -31,7 +33,9 @@ def place(run: RunDirectory, staged: Path, folder: str, manifest: Manifest) -> N
     if not os.path.lexists(target):
         _move_in(run, staged, target)
     elif _same(target, manifest):
-        atomic_write(target / MANIFEST, manifest.encode())
+        # What it lists as former stays on record: only their own folders know of them else.
+        kept = msgspec.structs.replace(manifest, former=formers(target, manifest))
+        atomic_write(target / MANIFEST, kept.encode())
         shutil.rmtree(staged)
     else:
         run.replaced.mkdir(exist_ok=True)
@@ -95,7 +99,13 @@ def _keep_previous(aside: Path, target: Path) -> None:
     manifest = read_manifest(aside) if aside.is_dir() else None
     label = aside / MANIFEST if manifest else aside
     when = datetime.fromtimestamp(label.lstat().st_mtime, UTC).strftime("%Y-%m-%dT%H%M%SZ")
-    aside.rename(_free(previous / (f"{when}-attempt-{manifest.number}" if manifest else when)))
+    place = _free(previous / (f"{when}-attempt-{manifest.number}" if manifest else when))
+    # The manifest first: should a crash come between, this is done once more.
+    if (newest := read_manifest(target)) is not None:
+        arriving = (place.name, manifest) if manifest else None
+        listing = msgspec.structs.replace(newest, former=formers(target, newest, arriving))
+        atomic_write(target / MANIFEST, listing.encode())
+    aside.rename(place)
     fsync_directory(previous)
     fsync_directory(target)
 

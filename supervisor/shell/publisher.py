@@ -7,12 +7,13 @@ for dead and wakes up again, its staging folder is gone or renamed, and there is
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from supervisor.core.commands import Discard, Publish
+from supervisor.core.commands import Discard, DiscardErrand, Publish
 from supervisor.core.events import Published, PublishFailed
 from supervisor.shell.manifest import MANIFEST, PREVIOUS, Listed, Manifest, examine, open_folder, unlisted, unsafe_name
 from supervisor.shell.placement import place
@@ -22,6 +23,9 @@ from worker.protocol import Kind
 EVIDENCE_FILES = 20
 EVIDENCE_BYTES = 20_000_000
 """The most that is kept of one failure."""
+ERRANDS_KEPT = 20
+"""Failed logins, and failed exports, of which there is evidence; a site that is down makes many alike."""
+_ERRAND = re.compile(r"attempt-[1-9]\d{0,8}")
 _FIRST = ("screenshot.png", "page.html", "stack.txt", "processes.txt", "log.txt")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -63,7 +67,8 @@ class Publisher:
             attempt=command.attempt,
             number=command.number,
             documents=tuple(
-                Listed(d.name, d.url, d.bytes, d.sha256, d.pages, command.attempt) for d in command.documents
+                Listed(d.name, d.url, d.bytes, d.sha256, d.pages, command.attempt, d.format, d.protected)
+                for d in command.documents
             ),
         )
         if not command.documents:
@@ -100,6 +105,20 @@ class Publisher:
                 f"evidence of attempt {command.attempt} could not be kept, or its staging folder not removed: {error}"
             )
         return ""
+
+    def discard_errand(self, command: DiscardErrand) -> str:
+        """Keep the evidence of a login or export that came to nothing, and remove its staging folder.
+
+        Returns:
+            A sentence for the log: where the evidence is, or why it could not be kept.
+        """
+        try:
+            folder = keep_errand_evidence(self._run, command)
+            remove_staging(self._run.errand_staging(command.errand))
+            self._kept(folder)
+        except OSError as error:
+            return f"the evidence of the failed {command.what} could not be kept: {error}"
+        return f"the evidence of the failed {command.what} is in {folder.relative_to(self._run.path)}"
 
 
 def _check(folder: int, manifest: Manifest) -> None:
@@ -143,19 +162,49 @@ def keep_evidence(run: RunDirectory, folder: str, attempt: Discard) -> Path:
     Raises:
         OSError: it could not be moved; what was moved is where it belongs, and the rest can be moved later.
     """
-    evidence = run.evidence(attempt.attempt)
     headline = f"attempt {attempt.attempt} (number {attempt.number})"
     target = _evidence_folder(run.failures / folder / f"attempt-{attempt.number}", headline)
+    _move_evidence(run.evidence(attempt.attempt), target, f"{headline}: {attempt.kind}: {attempt.message}")
+    return target
+
+
+def keep_errand_evidence(run: RunDirectory, errand: DiscardErrand) -> Path:
+    """Move the evidence of a failed login or export to ``failures/_login`` or ``failures/_export``.
+
+    No reference has such a folder: see `folders.candidates`. The last `ERRANDS_KEPT` of each are kept.
+
+    Returns:
+        The folder that it is in.
+
+    Raises:
+        OSError: as `keep_evidence`.
+    """
+    place = run.failures / f"_{errand.what}"
+    place.mkdir(exist_ok=True)
+    kept = sorted(
+        (path for path in place.iterdir() if _ERRAND.fullmatch(path.name)),
+        key=lambda path: int(path.name.rpartition("-")[2]),
+    )
+    for old in kept[: max(0, len(kept) - ERRANDS_KEPT + 1)]:
+        shutil.rmtree(old)
+    number = int(kept[-1].name.rpartition("-")[2]) + 1 if kept else 1
+    target = place / f"attempt-{number}"
+    target.mkdir()
+    headline = f"attempt {errand.errand} (number {number}): {errand.kind}: {errand.message}"
+    _move_evidence(run.errand_staging(errand.errand) / "evidence", target, headline)
+    return target
+
+
+def _move_evidence(evidence: Path, target: Path, headline: str) -> None:
     files, dropped = _evidence_files(evidence)
     error_text = target / "error.txt"
     if not error_text.exists():
-        text = f"{headline}: {attempt.kind}: {attempt.message}\n"
+        text = f"{headline}\n"
         if dropped:
             text += f"({dropped} more files of evidence were too many or too large to be kept)\n"
         atomic_write(error_text, text.encode("utf-8", "replace") + _read_error_text(evidence))
     for file in files:
         file.rename(target / file.name)
-    return target
 
 
 def remove_staging(staging: Path) -> None:

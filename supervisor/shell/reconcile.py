@@ -35,6 +35,7 @@ class Trouble(StrEnum):
     MISSING = "missing"  # a completed reference without its documents
     ALTERED = "altered"  # a completed reference with documents that are not what was recorded
     MANIFEST = "manifest"  # the documents are right, their manifest is not
+    FORMER = "former"  # a document that a newer one has replaced is not what it was
     EXTRA = "extra"  # files or folders that belong to no completed reference
     TRACKING = "tracking"  # tracking.json says something else than the ledger
     LEDGER = "ledger"  # the ledger contradicts itself or is damaged

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from supervisor.core.commands import Discard, LoadInventory, Publish
+from supervisor.core.commands import Discard, DiscardErrand, LoadInventory, Publish
 from supervisor.core.events import InventoryLoaded, InventoryRejected, PublishFailed
 from supervisor.shell.evidence_limits import EvidenceLimits
 from supervisor.shell.inbox import Broken, Inbox
@@ -25,12 +25,21 @@ class Store:
     """Implements the conductor's store port over the run directory."""
 
     def __init__(
-        self, directory: RunDirectory, ledger: Ledger, inbox: Inbox, journal: Journal, limits: EvidenceLimits
+        self,
+        directory: RunDirectory,
+        ledger: Ledger,
+        inbox: Inbox,
+        journal: Journal,
+        limits: EvidenceLimits,
+        *,
+        done_before: float | None = None,
     ) -> None:
+        """`done_before`, seconds since the epoch: what an export names and was done before then is done again."""
         self._directory = directory
         self._ledger = ledger
         self._inbox = inbox
         self._journal = journal
+        self._done_before = done_before
         self._limits = limits
         self._publisher = Publisher(directory, ledger.folder_of, self._keep_within_limits)
         self._threads = ThreadPoolExecutor(_THREADS, "store")
@@ -43,13 +52,22 @@ class Store:
         """Keep the evidence of a failed attempt, remove the rest."""
         self._begin(lambda: self._discard(command))
 
+    def discard_errand(self, command: DiscardErrand) -> None:
+        """Keep the evidence of a failed login or export, remove the rest."""
+        self._begin(lambda: self._journal.note(self._publisher.discard_errand(command)))
+
     def load_inventory(self, command: LoadInventory) -> None:
         """Read an export and write its references into the ledger."""
         self._begin(lambda: self._load_inventory(command))
 
     def close(self) -> None:
-        """Finish what was begun."""
+        """Finish what was begun, and remove what an errand that was interrupted has left."""
         self._threads.shutdown(wait=True)
+        for staging in self._directory.staging_root.glob("errand-*"):
+            try:
+                remove_staging(staging)
+            except OSError as error:
+                self._journal.note(f"{staging} could not be removed: {error}", "WARNING")
 
     def _begin(self, work: Callable[[], None]) -> None:
         def guarded() -> None:
@@ -93,7 +111,7 @@ class Store:
         folder = self._directory.errand_staging(command.errand)
         source = folder / command.file
         if source.parent != folder or not source.is_file():
-            self._inbox.put(InventoryRejected("the worker named a file that it did not bring"))
+            self._reject(command, "the worker named a file that it did not bring")
             return
         try:
             found = read_references(
@@ -101,15 +119,25 @@ class Store:
             )
             with source.open("rb") as exported, replacing(self._directory.inventory) as kept:
                 shutil.copyfileobj(exported, kept)
-            imported = self._ledger.import_references(found.names)
+            imported = self._ledger.import_references(found.names, done_before=self._done_before)
+            remove_staging(folder)
         except ReferencesError as error:
             place = f"{command.place}: " if command.place else ""
-            self._inbox.put(InventoryRejected(place + str(error).replace(str(source), "the export")))
+            self._reject(command, place + str(error).replace(str(source), "the export"), source)
             return
         except (LedgerUnwritableError, OSError) as error:
-            self._inbox.put(InventoryRejected(f"it could not be written down: {error}"))
+            self._reject(command, f"it could not be written down: {error}")
             return
         if found.duplicates:
             self._journal.note(f"{found.duplicates} references stand in the export more than once; each is done once")
-        remove_staging(folder)
-        self._inbox.put(InventoryLoaded(imported.entries))
+        self._inbox.put(InventoryLoaded(imported.entries, imported.again.completed, imported.again.failed))
+
+    def _reject(self, command: LoadInventory, reason: str, source: Path | None = None) -> None:
+        """Refuse an export; what is in it is the best evidence."""
+        if source is not None:
+            evidence = source.with_name("evidence")
+            evidence.mkdir(exist_ok=True)
+            source.rename(evidence / source.name)
+        discard = DiscardErrand(command.errand, "export", Kind.EXPORT_INVALID.value, reason)
+        self._journal.note(self._publisher.discard_errand(discard))
+        self._inbox.put(InventoryRejected(reason))

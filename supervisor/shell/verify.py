@@ -8,10 +8,13 @@ import msgspec
 
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.ledger_reader import DocumentRow, LedgerReader, ReferenceRow
-from supervisor.shell.manifest import MANIFEST, Listed, Manifest, condition, read_manifest
+from supervisor.shell.manifest import MANIFEST, PREVIOUS, Listed, Manifest, condition, formers, read_manifest
 from supervisor.shell.reconcile import Finding, Trouble, reconcile, reopen, stamp
 from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, atomic_write
 from supervisor.views.tracking import disagreement, write_tracking
+
+_FORMER_PARTS = 3
+"""Of the path of a former document: ``previous/<set>/<name>``."""
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -85,6 +88,21 @@ class _Inspection:
             yield Finding(Trouble.MANIFEST, reference.ref, str(folder / MANIFEST), "its manifest cannot be read")
         elif (manifest.ref, manifest.contents()) != (reference.ref, expected):
             yield Finding(Trouble.MANIFEST, reference.ref, str(folder / MANIFEST), "its manifest lists something else")
+        else:
+            yield from self._former(reference, folder, manifest)
+
+    def _former(self, reference: ReferenceRow, folder: Path, manifest: Manifest) -> Iterator[Finding]:
+        for former in manifest.former:
+            kept = former.path.split("/")
+            if len(kept) != _FORMER_PARTS or kept[0] != PREVIOUS or kept[2] != former.name or ".." in kept:
+                text = "its manifest names a place that it cannot name"
+                yield Finding(Trouble.MANIFEST, reference.ref, str(folder / MANIFEST), text)
+                continue
+            document = Listed(former.name, "", former.bytes, former.sha256, None, former.attempt)
+            found = condition((folder / former.path).parent, [document])
+            if fault := ("its folder is gone",) if found.missing else found.wrong:
+                text = f"the former document {former.path} is not what it was: {fault[0]}"
+                yield Finding(Trouble.FORMER, reference.ref, str(folder / former.path), text)
 
     def _extra_folders(self) -> Iterator[Finding]:
         with os.scandir(self._run.documents) as entries:
@@ -150,12 +168,14 @@ def _repair(run: RunDirectory, ledger: Ledger, reader: LedgerReader, finding: Fi
             documents = tuple(listed_as(row) for row in reader.documents(reference.id))
             attempt = reader.attempt(reference.attempt or 0)
             manifest = Manifest(reference.ref, reference.attempt or 0, attempt.number if attempt else 1, documents)
+            manifest = msgspec.structs.replace(manifest, former=formers(path.parent, manifest))
             atomic_write(path, manifest.encode())
             return f"the manifest of {finding.ref} was written anew from the ledger"
         case Trouble.TRACKING:
             return "tracking.json was written anew from the ledger"
-        case Trouble.LEDGER:
-            return f"not repaired: {finding.sentence}; put a copy of the ledger back"
+        case Trouble.LEDGER | Trouble.FORMER:
+            what = "the ledger" if finding.kind is Trouble.LEDGER else "it"
+            return f"not repaired: {finding.sentence}; put a copy of {what} back"
         case _:
             return ""
 
@@ -166,4 +186,4 @@ def _tell(finding: Finding) -> str:
 
 def listed_as(row: DocumentRow) -> Listed:
     """Return a document of the ledger as a manifest lists it."""
-    return Listed(row.name, row.url, row.bytes, row.sha256, row.pages, row.attempt)
+    return Listed(row.name, row.url, row.bytes, row.sha256, row.pages, row.attempt, row.format, row.protected)

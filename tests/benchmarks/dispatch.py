@@ -19,7 +19,7 @@ from pathlib import Path
 import pebble
 import psutil
 
-from supervisor.core.commands import Discard, LoadInventory, Publish
+from supervisor.core.commands import Discard, DiscardErrand, LoadInventory, Publish
 from supervisor.core.events import Published
 from supervisor.core.machine import Machine
 from supervisor.core.policy import Policy
@@ -91,6 +91,9 @@ class NothingToStore:
 
     def discard(self, command: Discard) -> None:
         """Have nothing to remove."""
+
+    def discard_errand(self, command: DiscardErrand) -> None:
+        """Nothing was staged."""
 
     def load_inventory(self, command: LoadInventory) -> None:
         """Never asked: the references are there from the start."""

@@ -218,7 +218,8 @@ def test_a_login_that_finds_the_site_down_or_busy_opens_it() -> None:
         play.take(play.failed(1, Kind.SESSION_EXPIRED))
         errand = play.machine.run.slots[1].errand
         play.take(play.failed(2, Kind.SESSION_EXPIRED))
-        assert play.take(play.of(1, ErrandFailed(errand, kind, "no", ready=True, retry_after=asked))) == []
+        commands = play.take(play.of(1, ErrandFailed(errand, kind, "no", ready=True, retry_after=asked)))
+        assert commands == [co.DiscardErrand(errand, "login", kind.value, "no")]
         assert _breaker(play).until == until
         (login,) = play.pass_time(until)
         assert isinstance(login, co.Send)

@@ -193,7 +193,8 @@ def test_a_success_makes_a_worker_well_again() -> None:
 def test_an_expired_session_is_renewed_once_while_the_others_wait() -> None:
     """The reference goes back uncounted; a second worker that met the login page too asks for no second login."""
     with Playbook.working("A", "B", "C", "D") as play:
-        play >> play.failed(1, Kind.SESSION_EXPIRED) << co.Write << co.Discard << co.Send(1, 1, LogIn(2, 120.0))
+        play >> play.failed(1, Kind.SESSION_EXPIRED) << co.Write << co.Discard
+        play << co.Send(1, 1, LogIn(2, "/s/errand-2", 120.0))
         play >> play.failed(2, Kind.SESSION_EXPIRED) << co.Write << co.Discard
     assert play.totals() == (4, 0, 0, 0, 0)
 
@@ -232,7 +233,7 @@ def test_forbidden_pages_cost_one_login_each_time_the_session_was_good() -> None
     play = Playbook.working("good", *(f"R{number}" for number in range(6)), workers=1)
     play.succeed(1)
     commands = play.take(play.failed(1, Kind.FORBIDDEN))
-    assert co.Send(1, 1, LogIn(2, 120.0)) in commands
+    assert co.Send(1, 1, LogIn(2, "/s/errand-2", 120.0)) in commands
     play.take(play.of(1, _logged_in(play)))
     while play.totals()[4] < 6:
         commands = play.take(play.failed(1, Kind.FORBIDDEN)) if play.attempt(1) else play.pass_time(5.0)

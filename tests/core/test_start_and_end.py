@@ -36,7 +36,7 @@ def test_a_whole_run() -> None:
         play >> ev.TimePassed() << co.Spawn(1, 1) << co.Spawn(2, 2)
         play >> play.of(1, Hello(1, 100))
         play >> play.of(1, BrowserStarted(101, 102, "156"))
-        play >> play.of(1, Ready()) << co.Send(1, 1, LogIn(1, 120.0))
+        play >> play.of(1, Ready()) << co.Send(1, 1, LogIn(1, "/s/errand-1", 120.0))
         play >> play.of(2, Ready())
         play >> play.of(1, LoggedIn(1, b"s")) << co.Send(1, 1, ExportInventory(2, "/s/errand-2", 120.0))
         play >> play.of(1, InventoryExported(2, "i.csv", "Stock", ",", "utf-8"))
@@ -53,6 +53,25 @@ def test_a_whole_run() -> None:
         play >> play.gone(2) << co.Finish(0, "finished: all 1 references completed")
         play >> ev.TimePassed()
         assert play.machine.next_deadline() == play.now + 60.0
+
+
+def test_an_inventory_on_another_night_brings_back_what_is_done_again() -> None:
+    """What was completed or had failed is counted where it is now; a retry that came too late adds nothing."""
+    with Playbook.new(workers=1, has_inventory=False, completed=3, failed=2) as play:
+        play >> ev.TimePassed() << co.Spawn(1, 1)
+        play >> play.of(1, Ready()) << co.Send(1, 1, LogIn(1, "/s/errand-1", 120.0))
+        play >> play.of(1, LoggedIn(1, b"s")) << co.Send(1, 1, ExportInventory(2, "/s/errand-2", 120.0))
+        play >> play.of(1, InventoryExported(2, "i.csv", "Stock", ",", "utf-8"))
+        play << co.LoadInventory(2, "i.csv", "Stock", ",", "utf-8")
+        loaded = (Entry(1, "A"), Entry(5, "E"), Entry(6, "F"))
+        play >> ev.InventoryLoaded(loaded, completed_before=1, failed_before=(5,))
+        play << co.Write(AttemptStarted(1, 1, 1, 1, 1))
+        play << co.Send(1, 1, Assign(1, "A", 1, last=False, staging="/s/1", deadline=180.0))
+        totals = play.machine.run.queue.totals()
+        assert (totals.total, totals.ready, totals.in_progress, totals.completed, totals.failed) == (6, 2, 1, 2, 1)
+        play >> ev.RetryRequested((Entry(5, "E"),))
+        assert play.machine.run.queue.totals() == totals
+        play.machine.check_invariants()
 
 
 def test_the_session_goes_to_the_others_before_their_first_reference() -> None:
@@ -125,7 +144,7 @@ def test_a_first_login_that_cannot_succeed_ends_the_run_at_once(kind: Kind, code
     play.take(ev.TimePassed())
     play.take(play.of(1, Ready()))
     commands = play.take(play.of(1, ErrandFailed(1, kind, "no", ready=True)))
-    assert commands == [co.Send(1, 1, ShutDown())]
+    assert commands == [co.DiscardErrand(1, "login", kind.value, "no"), co.Send(1, 1, ShutDown())]
     play.take(play.exited(1, 0))
     assert finish(play.take(play.gone(1))).code == code
 
@@ -135,7 +154,7 @@ def test_a_refused_login_in_mid_run_lets_the_others_finish_and_never_logs_in_aga
     play = Playbook.working("A", "B", "C")
     play.take(play.failed(1, Kind.SESSION_EXPIRED))
     commands = play.take(play.of(1, ErrandFailed(2, Kind.LOGIN_REFUSED, "locked", ready=True)))
-    assert commands == [co.Send(1, 1, ShutDown())]
+    assert commands == [co.DiscardErrand(2, "login", "login_refused", "locked"), co.Send(1, 1, ShutDown())]
     play.succeed(2)
     for slot in (1, 2):
         play.take(play.exited(slot, 0))
@@ -158,9 +177,10 @@ def test_a_first_login_that_fails_otherwise_is_tried_three_times() -> None:
     play.take(ev.TimePassed())
     play.take(play.of(1, Ready()))
     for errand, pause in ((1, 5.0), (2, 10.0)):
-        assert play.take(play.of(1, ErrandFailed(errand, Kind.LOGIN_FAILED, "no", ready=True))) == []
+        commands = play.take(play.of(1, ErrandFailed(errand, Kind.LOGIN_FAILED, "no", ready=True)))
+        assert commands == [co.DiscardErrand(errand, "login", "login_failed", "no")]
         assert play.machine.next_deadline() == play.now + pause
-        assert play.pass_time(pause) == [co.Send(1, 1, LogIn(errand + 1, 120.0))]
+        assert play.pass_time(pause) == [co.Send(1, 1, LogIn(errand + 1, f"/s/errand-{errand + 1}", 120.0))]
     play.take(play.of(1, ErrandFailed(3, Kind.LOGIN_FAILED, "no", ready=False)))
     end = finish(play.take(play.gone(1)))
     assert (end.code, end.reason) == (3, "the login did not succeed in 3 tries: no")
@@ -172,7 +192,8 @@ def test_a_failed_export_is_forgotten_when_the_next_succeeds() -> None:
     play.take(ev.TimePassed())
     play.take(play.of(1, Ready()))
     play.take(play.of(1, LoggedIn(1, b"s")))
-    play.take(play.of(1, ErrandFailed(2, Kind.TIMEOUT, "slow", ready=True)))
+    commands = play.take(play.of(1, ErrandFailed(2, Kind.TIMEOUT, "slow", ready=True)))
+    assert commands == [co.DiscardErrand(2, "export", "timeout", "slow")]
     assert play.pass_time(10.0) == [co.Send(1, 1, ExportInventory(3, "/s/errand-3", 120.0))]
     play.take(play.of(1, InventoryExported(3, "i.csv", "Stock", ",", "utf-8")))
     play.take(ev.InventoryLoaded(entries("A")))
@@ -189,8 +210,8 @@ def test_a_worker_that_dies_on_an_errand_has_failed_it() -> None:
     play.take(play.of(1, Ready()))
     play.take(play.of(2, Ready()))
     assert [type(command) for command in play.take(play.exited(1))] == [co.Kill]
-    assert [type(command) for command in play.take(play.gone(1))] == [co.Spawn]
-    assert play.pass_time(5.0) == [co.Send(2, 2, LogIn(2, 120.0))]
+    assert [type(command) for command in play.take(play.gone(1))] == [co.DiscardErrand, co.Spawn]
+    assert play.pass_time(5.0) == [co.Send(2, 2, LogIn(2, "/s/errand-2", 120.0))]
 
 
 def test_wrong_answers_change_nothing() -> None:

@@ -205,19 +205,13 @@ class Night:
         """Assert that no process of the run lives after so many seconds."""
         until(lambda: not self.family.members(), "no process of the run is left", limit)
 
-    def check_nothing_left(self, limit: float = 10.0, *, errand_failed: bool = False) -> None:
-        """Assert that no process, temporary folder or staged file of the run is there any more.
-
-        Args:
-            limit: seconds that the last process may take.
-            errand_failed: the evidence of a login or export that came to nothing stays where it was staged.
-        """
+    def check_nothing_left(self, limit: float = 10.0) -> None:
+        """Assert that no process, temporary folder or staged file of the run is left after so many seconds."""
         self.check_no_process(limit)
         run_id = self.tracking.run.run_id
         assert run_id
         assert not (Path(tempfile.gettempdir()) / f"nightfleet-{run_id}").exists()
-        staged = {path.name for path in (self.folder / ".nightfleet" / "staging").iterdir()}
-        assert not {name for name in staged if not (errand_failed and name.startswith("errand-"))}
+        assert [path.name for path in (self.folder / ".nightfleet" / "staging").iterdir()] == []
 
     def close(self) -> None:
         """End everything, whatever happened."""

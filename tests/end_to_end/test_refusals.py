@@ -22,7 +22,7 @@ def test_a_wrong_password_ends_the_run_at_the_first_refusal(begin: Begin, open_s
     assert run.run() == 4, run.said
     assert site.log()["refusals"] == 1
     assert "Traceback" not in run.said
-    run.check_nothing_left(errand_failed=True)
+    run.check_nothing_left()
     for path in run.folder.rglob("*"):
         assert not path.is_file() or b"quite-wrong-42" not in path.read_bytes(), path
 
@@ -34,7 +34,7 @@ def test_a_site_that_is_not_there_stops_the_run(begin: Begin) -> None:
         run = begin(f"http://127.0.0.1:{taken.getsockname()[1]}", login_tries=2)
         assert run.run() == 3, run.said
     assert "Traceback" not in run.said
-    run.check_nothing_left(errand_failed=True)
+    run.check_nothing_left()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_recipe_that_cannot_begin_ends_the_run(
     assert "Traceback" not in run.said
     if recipe != "ExportsHtml":
         assert "deliberate in" in run.log
-    run.check_nothing_left(errand_failed=True)
+    run.check_nothing_left()
 
 
 def test_two_supervisors_never_share_a_run_directory(begin: Begin, open_site: OpenSite) -> None:

@@ -1,7 +1,7 @@
 """The conductor: what depends on a record waits until that record is on disk; everything else is done at once."""
 
 from supervisor.core.backlog import Backlog
-from supervisor.core.commands import Discard, Kill, LoadInventory, Publish, Say
+from supervisor.core.commands import Discard, DiscardErrand, Kill, LoadInventory, Publish, Say
 from supervisor.core.events import StopRequested, TimePassed, TreeGone, WorkerExited, WorkerSpoke
 from supervisor.core.machine import Machine
 from supervisor.core.policy import Policy
@@ -36,6 +36,9 @@ class Ports:
 
     def discard(self, command: Discard) -> None:
         self.done.append(f"discard {command.attempt}")
+
+    def discard_errand(self, command: DiscardErrand) -> None:
+        self.done.append(f"discard errand {command.errand}")
 
     def load_inventory(self, command: LoadInventory) -> None:
         self.done.append(f"load {command.errand}")

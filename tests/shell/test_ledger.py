@@ -19,7 +19,7 @@ from supervisor.core.records import (
 )
 from supervisor.errors import Exit
 from supervisor.shell import ledger_schema
-from supervisor.shell.ledger import Ledger, LedgerConflict
+from supervisor.shell.ledger import Again, Ledger, LedgerConflict
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_schema import (
     LedgerDamagedError,
@@ -34,7 +34,7 @@ from supervisor.shell.ledger_schema import (
 )
 from supervisor.views.status import Totals
 from tests.shell.stores import WALL, Store, pdf
-from worker.protocol import Kind
+from worker.protocol import Document, Kind
 
 
 @pytest.fixture
@@ -338,6 +338,54 @@ def test_a_ledger_that_is_not_this_runs_is_refused(tmp_path: Path) -> None:
     for opening in (lambda: Ledger.open(foreign), lambda: LedgerReader(foreign)):
         with pytest.raises(LedgerForeignError, match="something else"):
             opening()
+
+
+def test_a_ledger_of_an_earlier_version_is_read_as_it_is_and_completed_when_it_is_written_to(tmp_path: Path) -> None:
+    """Columns that it lacks have their defaults; whoever only looks changes nothing."""
+    store = Store(tmp_path / "run")
+    (entry,) = entries(store, "A")
+    store.complete(entry, 1)
+    for column in ("format", "protected"):
+        store.ledger._connection.execute(f"ALTER TABLE document DROP COLUMN {column}")
+    store.close()
+    before = store.run.ledger.read_bytes()
+    with LedgerReader(store.run.ledger) as reader:
+        (document,) = reader.documents(entry.ref_id)
+        assert (document.format, document.protected) == ("", False)
+        assert [found for _, found in reader.with_documents()] == [[document]]
+    assert store.run.ledger.read_bytes() == before
+    again = Store(tmp_path / "run")
+    (entry,) = entries(again, "B")
+    again.start(entry, 2)
+    again.succeed(entry, 2, (Document("a.pdf", "", 1, "0" * 64, None, "pdf", protected=True),))
+    with LedgerReader(store.run.ledger) as reader:
+        (document,) = reader.documents(entry.ref_id)
+        assert (document.format, document.protected) == ("pdf", True)
+    again.close()
+
+
+def test_references_that_are_done_are_imported_again_only_when_that_is_asked_for(tmp_path: Path) -> None:
+    """Their documents stay on record until others take their place; what is not named stays as it is."""
+    store = Store(tmp_path / "run")
+    done, failed, other = entries(store, "done", "failed", "other")
+    for number, entry in enumerate((done, other), 1):
+        store.complete(entry, number)
+    store.start(failed, 3)
+    store.fail(failed, 3, retry_in=None)
+    assert store.ledger.import_references(["done", "failed"]).again == Again()
+    assert store.ledger.import_references(["done", "failed"], done_before=WALL).again == Again()
+    assert (store.ledger.has_done(WALL), store.ledger.has_done(WALL + 1)) == (False, True)
+    found = store.ledger.import_references(["new", "failed", "done", "done"], done_before=WALL + 1)
+    assert [entry.ref for entry in found.entries] == ["new", "failed", "done"]
+    assert [entry.attempts for entry in found.entries] == [0, 0, 0]
+    assert (found.again, found.known) == (Again(completed=1, failed=(failed.ref_id,)), 1)
+    assert totals(store) == Totals(total=4, pending=3, waiting=0, in_progress=0, completed=1, failed=0)
+    with LedgerReader(store.run.ledger) as reader:
+        assert len(reader.documents(done.ref_id)) == 1
+        assert reader.totals() == reader.counted()
+    store.complete(done, 4)
+    assert store.ledger.import_references(["done"], done_before=WALL + 1).entries == (Entry(done.ref_id, "done"),)
+    store.close()
 
 
 def test_a_missing_write_ahead_log_loses_only_what_was_in_it(tmp_path: Path) -> None:

@@ -1,15 +1,20 @@
 import errno
+import hashlib
 import json
 import os
+import shutil
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from supervisor.core.commands import DiscardErrand
 from supervisor.core.events import Published, PublishFailed
 from supervisor.core.records import Entry
 from supervisor.shell import manifest, publisher
+from supervisor.shell.folders import candidates
 from tests.shell.stores import Store, pdf
 from worker.protocol import Document, Kind
 
@@ -229,6 +234,45 @@ def test_changed_documents_are_kept_beside_the_new_ones(store: Store, entry: Ent
     assert (previous[0] / "a.pdf").read_bytes() == pdf("first")
     assert previous[1].name.endswith("Z-attempt-2")
     assert list(store.run.replaced.iterdir()) == []
+    found = manifest.read_manifest(folder)
+    assert found is not None
+    former = [(kept.name, kept.attempt, (folder / kept.path).read_bytes()) for kept in found.former]
+    assert former == [
+        ("a.pdf", 2, pdf("second")),
+        ("second.pdf", 2, pdf("second")),
+        ("a.pdf", 1, pdf("first")),
+        ("first.pdf", 1, pdf("first")),
+    ]
+
+
+def test_the_record_of_former_documents_outlives_a_night_without_changes(store: Store, entry: Entry) -> None:
+    """What comes the same again leaves everything as it is, but for the attempt that saw it last."""
+    for attempt, text in enumerate(("first", "second", "second"), start=1):
+        documents = store.stage(attempt, {"a.pdf": pdf(text)})
+        assert isinstance(store.publish(entry, attempt, documents, number=attempt), Published)
+    found = manifest.read_manifest(place_of(store, entry))
+    assert found is not None
+    assert (found.attempt, [kept.attempt for kept in found.former]) == (3, [1])
+    assert len(list((place_of(store, entry) / "previous").iterdir())) == 1
+
+
+def test_a_large_document_is_published_without_holding_it(store: Store, entry: Entry) -> None:
+    """It is read in pieces, however large it is."""
+    staged = store.run.staging(1)
+    staged.mkdir()
+    with (staged / "large.pdf").open("w+b") as file:
+        file.write(b"%PDF-1.7\n")
+        file.truncate(100 * 1024 * 1024)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    document = Document("large.pdf", "", 100 * 1024 * 1024, digest, 1)
+    tracemalloc.start()
+    try:
+        assert isinstance(store.publish(entry, 1, (document,)), Published)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 5 * 1024 * 1024
 
 
 def test_documents_altered_in_place_are_not_taken_for_the_same(store: Store, entry: Entry) -> None:
@@ -240,6 +284,29 @@ def test_documents_altered_in_place_are_not_taken_for_the_same(store: Store, ent
     assert isinstance(store.publish(entry, 2, documents), Published)
     assert manifest.condition(place_of(store, entry), documents).sound
     assert len(list((place_of(store, entry) / "previous").iterdir())) == 1
+
+
+def test_the_evidence_of_logins_and_exports_has_folders_that_no_reference_has(store: Store, entry: Entry) -> None:
+    """Numbered, the latest twenty of each; nothing stays in staging, and what cannot be kept is told."""
+    for errand in range(1, 25):
+        evidence = store.run.errand_staging(errand) / "evidence"
+        evidence.mkdir(parents=True)
+        (evidence / "screenshot.png").write_bytes(b"png")
+        (evidence / "error.txt").write_text("url: https://lot.example/login\n")
+        said = store.publisher.discard_errand(DiscardErrand(errand, "login", "login_failed", "no mark"))
+        assert said == f"the evidence of the failed login is in failures/_login/attempt-{errand}"
+        assert not store.run.errand_staging(errand).exists()
+    assert names(store.run.failures / "_login") == sorted(f"attempt-{number}" for number in range(5, 25))
+    last = store.run.failures / "_login" / "attempt-24"
+    assert names(last) == ["error.txt", "screenshot.png"]
+    text = (last / "error.txt").read_text()
+    assert text == "attempt 24 (number 24): login_failed: no mark\n\nurl: https://lot.example/login\n"
+    store.publisher.discard_errand(DiscardErrand(30, "export", "export_invalid", "nothing was staged"))
+    assert names(store.run.failures / "_export" / "attempt-1") == ["error.txt"]
+    for ref in ("_login", "_export", "_login/attempt-1"):
+        assert not any(folder.startswith("_") for folder in candidates(ref))
+    shutil.rmtree(store.run.failures)
+    assert "could not be kept" in store.publisher.discard_errand(DiscardErrand(31, "login", "network", "x"))
 
 
 def test_evidence_is_kept_and_staging_removed(store: Store, entry: Entry) -> None:

@@ -161,6 +161,28 @@ def test_a_reference_that_was_repaired_is_done_again(store: Store, folder: Path)
     again.close()
 
 
+def test_former_documents_are_checked_as_well(store: Store, folder: Path) -> None:
+    """There is no other copy of them, so damage is told and nothing is moved; a manifest that lies is written anew."""
+    (entry,) = store.ledger.import_references(["A"], done_before=WALL + 1).entries
+    store.complete(entry, 9, {"a.pdf": pdf("new"), "b.pdf": pdf("b")})
+    write_tracking(store.run.path)
+    assert verify(store.run).findings == ()
+    (kept,) = (store.run.documents / "A" / "previous").iterdir()
+    flip(kept)
+    found = verify(store.run)
+    assert [finding.kind for finding in found.findings] == [Trouble.FORMER]
+    assert "previous/" in found.findings[0].sentence
+    place = store.run.documents / "A" / "manifest.json"
+    place.write_text(place.read_text().replace('"path": "previous/', '"path": "../previous/'))
+    found = verify(store.run)
+    assert [finding.kind for finding in found.findings] == [Trouble.MANIFEST]
+    store.close()
+    assert "written anew" in repair(store.run, found.findings, WALL)[0]
+    (again,) = verify(store.run).findings
+    assert again.kind is Trouble.FORMER
+    assert "not repaired" in repair(store.run, (again,), WALL)[0]
+
+
 def test_during_a_run_only_what_is_completed_is_checked(store: Store, folder: Path) -> None:
     """Documents that are being published and staging in use are nobody's fault; a repair waits for the end."""
     flip(folder)
@@ -180,7 +202,7 @@ def test_the_ledgers_own_contradictions_are_found(store: Store, folder: Path) ->
     connection = store.ledger._connection
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("UPDATE total SET count = count + 1 WHERE state = 'failed'")
-    connection.execute("INSERT INTO document VALUES (99, 'x.pdf', 1, '', 1, '', NULL)")
+    connection.execute("INSERT INTO document VALUES (99, 'x.pdf', 1, '', 1, '', NULL, '', 0)")
     store.close()
     write_tracking(store.run.path)
     found = verify(store.run)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from supervisor.core.commands import Command, Discard, Finish, LoadInventory, Publish, Say
+from supervisor.core.commands import Command, Discard, DiscardErrand, Finish, LoadInventory, Publish, Say
 from supervisor.core.events import (
     Event,
     InventoryLoaded,
@@ -115,6 +115,7 @@ class World:
         self.operator = Operator(self)
         self.memory = Memory(self)
         self.conductor: Conductor | None = None
+        self.discarded_errands: set[int] = set()
         self.machine: WatchedMachine | None = None
 
     # ------------------------------------------------------------------------------------------------------------- time
@@ -213,6 +214,7 @@ class World:
         self.inspector.begin(machine, lost)
         self.limits.restarted(self.ledger.started)
         self.conductor = Conductor(machine, self, self.children, self, self)
+        self.discarded_errands.clear()
         self.post(TimePassed())
         self.memory.begin()
         if self.disk_full:
@@ -325,6 +327,13 @@ class World:
         )
         demand(self.published.get(command.ref_id) != command.attempt, f"{command}, but {row.ref} was published by it")
         self.staged.pop(command.attempt, None)
+
+    def discard_errand(self, command: DiscardErrand) -> None:
+        """An errand comes to nothing once, and nobody is on it any more."""
+        demand(command.errand not in self.discarded_errands, f"{command} a second time")
+        slots = self.machine.run.slots.values() if self.machine is not None else ()
+        demand(all(slot.errand != command.errand for slot in slots), f"{command} while a worker is on it")
+        self.discarded_errands.add(command.errand)
 
     def load_inventory(self, command: LoadInventory) -> None:
         """Read the export, as its file says."""

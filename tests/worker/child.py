@@ -123,7 +123,7 @@ class Child:
         self.expect(Ready)
 
     def log_in(self) -> bytes:
-        self.send(LogIn(1, 30))
+        self.send(LogIn(1, str(self.folder / "login"), 30))
         return self.expect(LoggedIn).session
 
     def exit_code(self, seconds: float = DEADLINE) -> int | None:

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import io
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from aiohttp import web
 from fpdf import FPDF
@@ -154,14 +154,14 @@ class PaperSite(LotSite):
     async def endless(self, request: web.Request) -> Answer:
         return await self._pour(request, {"Content-Type": "application/pdf"}, iter(lambda: _PIECE, b""))
 
-    async def _pour(self, request: web.Request, headers: dict[str, str], pieces: object) -> Answer:
+    async def _pour(self, request: web.Request, headers: dict[str, str], pieces: Iterable[bytes]) -> Answer:
         self.sent = 0
         self.asked_with.append(dict(request.headers))
         if "attached" in request.query:
             headers["Content-Disposition"] = "attachment; filename=large.pdf"
         answer = web.StreamResponse(headers=headers)
         await answer.prepare(request)
-        for piece in pieces:  # type: ignore[attr-defined] # any iterable of bytes
+        for piece in pieces:
             await answer.write(piece)
             self.sent += len(piece)
         await answer.write_eof()

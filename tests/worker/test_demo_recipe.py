@@ -159,7 +159,7 @@ def test_a_refused_login_is_told_in_the_sites_words(site: Demo, tmp_path: Path) 
     stranger = child(tmp_path, site, "not-the-password")
     try:
         stranger.ready()
-        stranger.send(LogIn(1, 30))
+        stranger.send(LogIn(1, str(stranger.folder / "login"), 30))
         answer = stranger.expect(ErrandFailed)
         assert answer.kind is Kind.LOGIN_REFUSED
         assert answer.message == "the site answered: Wrong user or password."

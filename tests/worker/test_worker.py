@@ -296,7 +296,7 @@ def test_a_refused_login_is_tried_once_and_told(start: Start, lot: LotSite) -> N
     child = start(environment={"LOT_URL": lot.url, "LOT_USER": USER, "LOT_PASSWORD": "wrong one"})
     child.ready()
     logins = lot.logins
-    child.send(LogIn(3, 30))
+    child.send(LogIn(3, str(child.folder / "login"), 30))
     answer = child.expect(ErrandFailed)
     assert (answer.errand, answer.kind, answer.ready) == (3, Kind.LOGIN_REFUSED, True)
     assert lot.logins == logins + 1
@@ -307,7 +307,7 @@ def test_a_missing_secret_is_named(start: Start, lot: LotSite) -> None:
     """The sentence says which variable, and that a file will do."""
     child = start(environment={"LOT_URL": lot.url, "LOT_USER": USER})
     child.ready()
-    child.send(LogIn(3, 30))
+    child.send(LogIn(3, str(child.folder / "login"), 30))
     answer = child.expect(ErrandFailed)
     assert answer.kind is Kind.LOGIN_FAILED
     assert "LOT_PASSWORD_FILE" in answer.message
@@ -320,7 +320,7 @@ def test_a_second_login_replaces_the_session(start: Start, lot: LotSite) -> None
     first = child.log_in()
     lot.sessions.clear()
     assert failed(child, "plain")[0].kind is Kind.SESSION_EXPIRED
-    child.send(LogIn(2, 30))
+    child.send(LogIn(2, str(child.folder / "login"), 30))
     assert child.expect(LoggedIn).session != first
     answer, _ = assign(child, "plain")
     assert isinstance(answer, Succeeded), child.said()

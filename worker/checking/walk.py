@@ -90,7 +90,7 @@ class CheckingWorker(Worker):
 
     async def _log_in_once(self) -> bool:
         self._begin("log in")
-        await self.log_in(LogIn(1, self._order.errand_timeout))
+        await self.log_in(LogIn(1, str(self._temp / "login"), self._order.errand_timeout))
         return self._passed()
 
     async def _export_once(self, choose: Callable[[], Awaitable[str]]) -> str:
