@@ -1,6 +1,6 @@
 """What it costs a run to be looked at: the same demo unseen, and with live view, metrics file and an open status page.
 
-``uv run --group test python -m tests.benchmarks.watching``
+``uv run --group test python -m tests.benchmarks.watching [ROUNDS]``
 """
 
 import contextlib
@@ -13,12 +13,17 @@ import urllib.request
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from supervisor.views.status import Snapshot, read_status
 from tests.views.terminal import Terminal
 
-_VEHICLES = 120
+_VEHICLES = 60
 _ROUNDS = 3
+_LONGEST = 300.0
+"""Seconds that one run may take."""
+_COMMAND = 2
+"""Place of the command in a command line: python run.py COMMAND."""
 _DEMO = ("run.py", "demo", "--vehicles", str(_VEHICLES), "--workers", "2", "--run-dir")
 
 
@@ -29,44 +34,59 @@ class _Cost(msgspec.Struct, frozen=True):
     """From the first reference to the end."""
     supervisor: float
     """Processor time of the supervisor, in seconds."""
+    beside: dict[str, float]
+    """Processor time of the processes beside it, ``_clerk`` and ``_page``, to within a second of their end."""
 
 
 def main() -> int:
     """Run the demo in turn unseen and watched; print the medians."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else _ROUNDS
     unseen: list[_Cost] = []
     watched: list[_Cost] = []
     with tempfile.TemporaryDirectory(prefix="nightfleet-watching-") as folder:
-        for turn in range(_ROUNDS):
+        for turn in range(rounds):
             unseen.append(_run(Path(folder) / f"unseen-{turn}", "--show", "quiet"))
             place = Path(folder) / f"watched-{turn}"
             watched.append(_run(place, "--show", "live", "--serve", "--metrics-file", f"{folder}/{turn}.prom"))
     for name, costs in ("unseen", unseen), ("watched", watched):
-        seconds = sorted(cost.seconds for cost in costs)[_ROUNDS // 2]
-        supervisor = sorted(cost.supervisor for cost in costs)[_ROUNDS // 2]
+        seconds = sorted(cost.seconds for cost in costs)[rounds // 2]
+        supervisor = sorted(cost.supervisor for cost in costs)[rounds // 2]
         each = supervisor / _VEHICLES * 1000
         print(f"{name}: {_VEHICLES / seconds * 60:.0f} references a minute, supervisor {each:.1f} ms a reference")
+        for word in sorted(costs[0].beside):
+            share = sorted(cost.beside.get(word, 0.0) / cost.seconds for cost in costs)[rounds // 2]
+            print(f"    {word}: {share:.1%} of a core")
     return 0
 
 
 def _run(place: Path, *options: str) -> _Cost:
     over = threading.Event()
     with Terminal() as terminal:
-        terminal.run(*_DEMO, str(place), *options)
-        viewer = threading.Thread(target=_look, args=(place, over))
+        process = terminal.run(*_DEMO, str(place), *options)
+        beside: dict[str, float] = {}
+        viewer = threading.Thread(target=_look, args=(place, process.pid, beside, over))
         viewer.start()
-        code = terminal.wait()
-        over.set()
-        viewer.join()
+        try:
+            code = terminal.wait(_LONGEST)
+        finally:
+            over.set()
+            viewer.join()
     found = read_status(place / "status.json")
     if code != 0 or found is None or found.metrics.per_minute_overall is None:
         raise RuntimeError(f"the run ended with {code}")
-    return _Cost(_VEHICLES / found.metrics.per_minute_overall * 60, found.run.cpu_seconds)
+    return _Cost(_VEHICLES / found.metrics.per_minute_overall * 60, found.run.cpu_seconds, beside)
 
 
-def _look(place: Path, over: threading.Event) -> None:
-    """Load the page every second, and the timeline now and then, as a browser does."""
+def _look(place: Path, supervisor: int, beside: dict[str, float], over: threading.Event) -> None:
+    """Load the page every second and the timeline now and then, as a browser does; see what the processes use."""
     begun = time.monotonic()
     while not over.wait(1.0):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it is just ending
+            for child in psutil.Process(supervisor).children():
+                words = child.cmdline()
+                if len(words) > _COMMAND and words[_COMMAND] in {"_clerk", "_page"}:
+                    used = child.cpu_times()
+                    beside[words[_COMMAND]] = used.user + used.system
         snapshot: Snapshot | None = read_status(place / "status.json")
         if snapshot is None or not snapshot.run.page:
             continue

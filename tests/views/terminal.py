@@ -98,10 +98,10 @@ class Terminal:
         self.process.stdin.close()
         return self.wait()
 
-    def wait(self) -> int:
+    def wait(self, limit: float = DEADLINE) -> int:
         """Return the command's exit code, reading on meanwhile."""
         assert self.process is not None
-        last = time.monotonic() + DEADLINE
+        last = time.monotonic() + limit
         while self.process.poll() is None or select.select([self._outer], [], [], 0)[0]:
             assert time.monotonic() < last, "the command does not end"
             self.read(0.05)
