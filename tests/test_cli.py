@@ -117,7 +117,9 @@ def test_wrong_usage_is_answered_in_one_sentence() -> None:
     assert refused("strat") == "there is no command 'strat'; did you mean start? (see python run.py --help)"
     assert "commands are demo, start" in refused("qqqqqq")
     assert refused("status") == "missing argument 'DIR' (see python run.py status --help)"
-    assert "no such option '--wrokers'" in refused("start", "demo", "--run-dir", "x", "--wrokers", "3")
+    sentence = refused("start", "demo", "--run-dir", "x", "--wrokers", "3")
+    assert "no such option '--wrokers'" in sentence
+    assert "'--workers'" in sentence, "the nearest is named"
     assert "missing option '--run-dir'" in refused("start", "demo")
     assert "'zero'" in refused("logs", "x", "--worker", "zero")
     assert "0 is not in the range" in refused("demo", "--vehicles", "0")

@@ -39,7 +39,7 @@ def wait_for(directory: RunDirectory, condition: Callable[[Snapshot], bool]) -> 
 def test_a_run_is_paused_scaled_retried_and_stopped_from_outside(tmp_path: Path) -> None:
     """Each command does what it says and answers; the run ends resumable, with everything accounted for."""
     directory = RunDirectory(tmp_path / "night")
-    command = [sys.executable, str(ROOT / "run.py"), "demo", "--vehicles", "200", "--workers", "1", "--faults"]
+    command = [sys.executable, str(ROOT / "run.py"), "demo", "--vehicles", "200", "--workers", "1", "--faults", "gone"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTFLEET_")}
     with subprocess.Popen([*command, "--run-dir", str(directory.path)], env=clean, stdout=subprocess.DEVNULL) as run:
         try:

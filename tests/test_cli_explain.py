@@ -61,6 +61,8 @@ def test_one_command_tells_which_references_failed_and_why(night: RunDirectory) 
     assert "A-1  1 attempt  failures/A-1/attempt-1.2  the site answered 404 (Not Found)" in told.stdout
     assert "run.py explain night A-1" in told.stdout
     assert ask("explain", str(night.path), "--kind", "not_found").stdout == told.stdout
+    (night.failures / "_login" / "errand-1").mkdir(parents=True)
+    assert "evidence of a failed login is in failures/_login\n" in ask("explain", str(night.path)).stdout
     assert "no reference has failed for good by timeout" in ask("explain", str(night.path), "--kind", "timeout").stdout
     assert "did you mean not_found?" in ask("explain", str(night.path), "--kind", "notfound").stderr
 

@@ -66,6 +66,9 @@ def failures(directory: RunDirectory, reader: LedgerReader, kind: str | None = N
     totals, runs = reader.totals(), reader.runs()
     if runs:
         yield _ending(runs[-1])
+    # A reference's folder never begins like this; see `shell.folders`.
+    for folder in sorted(directory.failures.glob("_*")):
+        yield f"evidence of a failed {clean(folder.name[1:])} is in {folder.relative_to(directory.path)}"
     if not found:
         yield f"no reference has failed for good{f' by {clean(kind)}' if kind else ''}"
         return
