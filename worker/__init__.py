@@ -10,6 +10,8 @@
     recovery.py    the ladder back to a page that works: same page, fresh page, fresh context, fresh browser
     heartbeat.py   the pulse that says the event loop turns, and the thread that watches the supervisor
     browser.py     launches and relaunches the browser; session.py keeps and restores what being logged in means
+    access.py      what a recipe says about the way to its site: basic authentication, proxy, certificates
+    gateway.py     that way with its secrets, as driver and browser want it; authorities.py for private ones
     observer.py    what a browser context does beside the calls: answers, failures, popups, crashes
     lookout.py     a picture of the page now and then, for the status page
     visit.py       what a recipe holds in its hand: page, steps, goto, fetch, download, save, secrets

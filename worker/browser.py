@@ -19,8 +19,8 @@ from playwright.async_api import Error as PlaywrightError
 
 from worker.deadlines import Overdue, consume, within
 from worker.fetching import load_hook
+from worker.gateway import Gateway
 from worker.heartbeat import Kin
-from worker.hosts import resolver_rules
 from worker.masking import Mask
 from worker.observer import Observer, guarded
 from worker.protocol import BrowserStarted
@@ -47,7 +47,14 @@ class Browser:
     """One browser at a time; `page`, `context` and `observer` are those of the present one."""
 
     def __init__(
-        self, settings: WorkerSettings, kin: Kin, mask: Mask, *, images: bool, hosts: tuple[str, ...] = ()
+        self,
+        settings: WorkerSettings,
+        kin: Kin,
+        mask: Mask,
+        *,
+        images: bool,
+        hosts: tuple[str, ...] = (),
+        gateway: Gateway | None = None,
     ) -> None:
         self._settings = settings
         self._kin = kin
@@ -55,6 +62,7 @@ class Browser:
         self._images = images
         self.hosts = hosts
         """The only ones that can be asked for anything; none for all."""
+        self._gateway = gateway or Gateway()
         self._playwright: Playwright | None = None
         self._chromium: Chromium | None = None
         self._session: Session | None = None
@@ -117,6 +125,7 @@ class Browser:
             BrowserError: either does not start.
         """
         load_hook()
+        os.environ.update(self._gateway.driver)
         try:
             self._playwright = await within(_START_DEADLINE, async_playwright().start(), "starting Playwright's driver")
             self._kin.find_driver()
@@ -171,8 +180,10 @@ class Browser:
                 handle_sigterm=False,
                 handle_sighup=False,
                 downloads_path=self.downloads,
-                args=_arguments(images=self._images, hosts=self.hosts),
+                args=[*_arguments(images=self._images), *self._gateway.host_rules(self.hosts)],
+                env={**os.environ, **self._gateway.browser} if self._gateway.browser else None,
                 timeout=_START_DEADLINE * 1000,
+                **self._gateway.launch,
             ),
             "starting the browser",
         )
@@ -218,7 +229,7 @@ class Browser:
             return await self.relaunch()
         if not self.has_context:
             if self._session is not None and self._page is not None:  # the cookies may have been renewed since
-                self.use(await capture(self.context, self._page))
+                self.use(await capture(self.context, self._page, self._session))
             await self.fresh_context()
         elif not self.has_page:
             await self.fresh_page()
@@ -243,6 +254,7 @@ class Browser:
                 viewport={"width": _VIEWPORT["width"], "height": _VIEWPORT["height"]},
                 storage_state=session.state if session else None,  # type: ignore[arg-type] # its TypedDict, decoded
                 user_agent=session.user_agent if session else None,
+                **self._gateway.context,
             ),
             "making a browser context",
         )
@@ -333,7 +345,7 @@ async def _comes(answer: Coroutine[Any, Any, object], seconds: float) -> bool:
     return not call.cancelled() and call.exception() is None
 
 
-def _arguments(*, images: bool, hosts: tuple[str, ...] = ()) -> list[str]:
+def _arguments(*, images: bool) -> list[str]:
     """Return our arguments for Chromium: Playwright's lists with what we add, as only the last one of a kind counts.
 
     Without `RenderDocument` disabled, closing a page that is just navigating hangs (Chromium 156, measured).
@@ -349,8 +361,6 @@ def _arguments(*, images: bool, hosts: tuple[str, ...] = ()) -> list[str]:
     arguments = ["--disable-features=" + ",".join([*features, "RenderDocument"])] if features else []
     if not images:
         arguments.append(f"--blink-settings={_POINTERS},imagesEnabled=false")
-    if hosts:
-        arguments.append(f"--host-resolver-rules={resolver_rules(hosts)}")
     return arguments
 
 

@@ -51,7 +51,25 @@ def load_hook() -> None:
         os.environ["NODE_OPTIONS"] = f"{options} {wish}".strip()
 
 
-async def fetch(context: BrowserContext, url: str, target: Path, limits: Limits, *, follow: bool = True) -> APIResponse:
+class Fields(msgspec.Struct, frozen=True):
+    """Header fields for one origin; no other gets them, whatever the way of a document leads through."""
+
+    origin: str
+    fields: dict[str, str]
+
+
+_NO_FIELDS = Fields("", {})
+
+
+async def fetch(
+    context: BrowserContext,
+    url: str,
+    target: Path,
+    limits: Limits,
+    *,
+    fields: Fields = _NO_FIELDS,
+    follow: bool = True,
+) -> APIResponse:
     """Ask for `url`; the body of an answer with status 200 is in the new file `target`. Nothing is judged here.
 
     Redirects are followed by the driver, unless `follow` says otherwise.
@@ -61,7 +79,14 @@ async def fetch(context: BrowserContext, url: str, target: Path, limits: Limits,
         playwright.async_api.Error: there was no answer.
         OSError: the body could not be written.
     """
-    order = {"path": str(target), "limit": limits.bytes, "patience": limits.patience}
+    order: dict[str, object] = {
+        "path": str(target),
+        "limit": limits.bytes,
+        "patience": limits.patience,
+        "origin": fields.origin,
+    }
+    if fields.fields:
+        order["fields"] = {name.lower(): value for name, value in fields.fields.items()}
     try:
         response = await within(
             limits.seconds + _GRACE,
@@ -82,7 +107,13 @@ async def fetch(context: BrowserContext, url: str, target: Path, limits: Limits,
 
 
 async def fetch_from(
-    context: BrowserContext, url: str, target: Path, limits: Limits, allowed: tuple[str, ...]
+    context: BrowserContext,
+    url: str,
+    target: Path,
+    limits: Limits,
+    allowed: tuple[str, ...],
+    *,
+    fields: Fields = _NO_FIELDS,
 ) -> APIResponse:
     """Do as `fetch`, with each redirect looked at before it is followed: no host beside `allowed` is asked.
 
@@ -93,7 +124,7 @@ async def fetch_from(
     """
     for _ in range(_MOST_REDIRECTS):
         hosts.check(url, allowed)
-        response = await fetch(context, url, target, limits, follow=False)
+        response = await fetch(context, url, target, limits, fields=fields, follow=False)
         location = response.headers.get("location")
         if response.status not in _REDIRECTS or location is None:
             return response

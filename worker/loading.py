@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from worker.access import Access
 from worker.formats import ANY, FORMATS
 from worker.python_files import execute, where
 from worker.site import RecipeError, Site
@@ -73,6 +74,7 @@ def _make(module: ModuleType, class_name: str, spec: str) -> Site:
     except BaseException as error:
         raise RecipeError(f"the recipe {source} raised {where(error, source)} while {class_name}() was made") from error
     _check_attributes(site, class_name, source)
+    _check_sessions(site, class_name, source)
     return site
 
 
@@ -109,6 +111,21 @@ def _check_attributes(site: Site, class_name: str, source: str) -> None:
         )
 
 
+def _check_sessions(site: Site, class_name: str, source: str) -> None:
+    """Check how the recipe gets to its site, and take the secrets for that among its own."""
+    session: object = site.session
+    if session not in {"shared", "own"}:
+        raise RecipeError(f"{class_name}.session in the recipe {source} is {session!r}; 'shared' or 'own' is needed")
+    access: object = site.access
+    if not isinstance(access, Access):
+        raise RecipeError(f"{class_name}.access in the recipe {source} must be a worker.access.Access")
+    site.access = access = access.beside(Path(source).parent)
+    key, wrong = access.complaint()
+    if wrong:
+        raise RecipeError(f"{class_name}.access in the recipe {source}: {key}: {wrong}")
+    site.secrets = tuple(dict.fromkeys((*site.secrets, *access.secrets)))
+
+
 def main() -> int:
     """Check the recipe named on the command line and print what was found as JSON; return the exit code."""
     result: dict[str, object] = {"ok": False, "error": "", "name": "", "start_url": "", "login_url": "", "secrets": []}
@@ -117,6 +134,7 @@ def main() -> int:
             site = load_site(sys.argv[1])
         result |= {"ok": True, "name": site.name, "start_url": site.start_url, "login_url": site.login_url}
         result |= {"secrets": list(site.secrets), "exports": bool(site.exports)}
+        result |= {"own_logins": site.session == "own"}
     except RecipeError as error:
         result |= {"error": str(error)}
     sys.stdout.write(json.dumps(result) + "\n")

@@ -13,6 +13,7 @@ from playwright.async_api import Error as PlaywrightError
 from worker.browser import Browser, BrowserError
 from worker.deadlines import Overdue
 from worker.exits import Exit
+from worker.gateway import GatewayError, open_gateway
 from worker.heartbeat import Kin, end_at_once, pulse
 from worker.journal import Journal
 from worker.loading import load_site, recipe_file
@@ -62,10 +63,20 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
         logger.error("{}", error)
         return Exit.RECIPE
     inbox: asyncio.Queue[Inbound | BrowserGone] = asyncio.Queue()
-    browser = Browser(settings, kin, mask, images=site.images, hosts=site.allowed_hosts)
-    browser.on_gone = lambda: inbox.put_nowait(BrowserGone())
+    vault = Vault(site.secrets, mask)
     wire = Wire(connection, inbox.put_nowait, lambda code: _break(kin, code))
-    kit = Kit(browser, site, Vault(site.secrets, mask), mask, settings.document_limit)
+    try:
+        gateway = open_gateway(site.access, site.start_url, vault, Path(settings.temp_dir))
+    except GatewayError as error:
+        logger.error("{}", error)
+        wire.send(StartFailed(mask(str(error))))
+        wire.close()
+        return Exit.RECIPE
+    browser = Browser(
+        settings, kin, mask, images=site.images, hosts=gateway.hosts or site.allowed_hosts, gateway=gateway
+    )
+    browser.on_gone = lambda: inbox.put_nowait(BrowserGone())
+    kit = Kit(browser, site, vault, mask, settings.document_limit)
     worker = Worker(kit, journal, wire.send, settings, recipe_file(site))
     helpers = [asyncio.create_task(pulse(settings.heartbeat_interval, worker.heartbeat, wire.send))]
     if settings.picture_file:

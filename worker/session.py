@@ -1,6 +1,7 @@
 """What it means to be logged in, as bytes that travel to the other workers and fit any new browser context."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -9,6 +10,10 @@ from playwright.async_api import BrowserContext, Page
 from worker.deadlines import within
 
 _DEADLINE = 10.0
+_TOKEN = re.compile(r"[\w.~+/=:-]{16,4000}")
+"""What a token looks like: long, in one piece, of the characters that a header may carry."""
+
+_MOST_TOKENS = 100
 _OPENABLE = ("http://", "https://")
 
 _RESTORE = """(() => {
@@ -52,27 +57,31 @@ class Session(msgspec.Struct, frozen=True):
 
     @property
     def secret_values(self) -> list[str]:
-        """The values of the cookies, to be masked wherever they would show up."""
-        return [str(cookie.get("value", "")) for cookie in self.state.get("cookies", [])]
+        """Cookies, and what in the storages is long enough for a token: to be masked wherever they would show up."""
+        stored = [entry for entries in self.session_storage.values() for entry in entries]
+        for origin in self.state.get("origins", []):
+            stored += [(entry["name"], entry["value"]) for entry in origin.get("localStorage", [])]
+        tokens = [value for _, value in stored if _TOKEN.fullmatch(value)]
+        return [*(str(cookie.get("value", "")) for cookie in self.state.get("cookies", [])), *tokens[:_MOST_TOKENS]]
 
 
-async def capture(context: BrowserContext, page: Page) -> Session:
-    """Return the session of a page that has just logged in.
+async def capture(context: BrowserContext, page: Page, former: Session | None = None) -> Session:
+    """Return the session as it is now. Of `former` what the present page knows nothing about is kept.
 
     Raises:
         Overdue: the browser does not answer.
         playwright.async_api.Error: the browser or the page is gone.
     """
     state = await within(_DEADLINE, context.storage_state(indexed_db=True), "reading the session")
-    stored: dict[str, list[tuple[str, str]]] = {}
+    stored = dict(former.session_storage) if former else {}
     if page.url.startswith(_OPENABLE):
         origin, entries, agent = await within(
             _DEADLINE,
             page.evaluate("[location.origin, Object.entries(sessionStorage), navigator.userAgent]"),
             "reading the session storage",
         )
-        if entries:
-            stored[origin] = [(key, value) for key, value in entries]
+        stored[origin] = [(key, value) for key, value in entries]
     else:
         agent = await within(_DEADLINE, page.evaluate("navigator.userAgent"), "reading the user agent")
-    return Session(dict(state), stored, agent)
+    stored = {origin: entries for origin, entries in stored.items() if entries}
+    return Session(dict(state), stored, former.user_agent if former else agent)

@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from worker.access import Access
 from worker.protocol import Kind
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ class Site(ABC):
     """Arriving here instead of where one wanted to go means that the session is gone."""
     secrets: tuple[str, ...] = ()
     """Names of the environment variables that `Visit.secret` will be asked for; checked before anything starts."""
+    access: Access = Access()
+    """The way to the site: HTTP basic authentication, proxy, client certificate, private authorities."""
+    session: str = "shared"
+    """``own`` where the site ties a session to one browser: each worker then logs in for itself, one at a time."""
     images: bool = True
     """Pages need their images; without them they open in half of the time."""
     allowed_hosts: tuple[str, ...] = ()
@@ -136,6 +141,13 @@ class Site(ABC):
     @abstractmethod
     async def process(self, visit: "Visit", reference: str) -> None:
         """Bring every document of one reference, with `Visit.fetch` and `Visit.download`."""
+
+    async def request_headers(self, visit: "Visit") -> dict[str, str]:  # noqa: ARG002 - for recipes that need them
+        """Return the header fields that the site's scripts add to their requests, such as a token out of the storage.
+
+        `Visit.fetch` sends them along, to the origin of `start_url` and nowhere else.
+        """
+        return {}
 
     async def recover(self, visit: "Visit") -> None:
         """Go back to the inventory after trouble, ready for the next reference."""

@@ -2,7 +2,7 @@
 // disk as they come. Without it the driver holds a whole body in memory and hands it over as base64: 100 MB took 800 MB.
 //
 // A request says where to in a header of its own, which is taken off here and never sent: JSON with `path`, `limit`
-// (bytes) and `patience` (seconds without a byte). Cookies, proxies, certificates and redirects stay the driver's.
+// (bytes) and `patience` (seconds without a byte), perhaps `fields`, header fields that only `origin` gets. Cookies, proxies, certificates and redirects stay the driver's.
 "use strict";
 
 const fs = require("node:fs");
@@ -57,6 +57,7 @@ function keeping(module) {
     const wish = JSON.parse(order);
     const headers = { ...options.headers };
     delete headers[HEADER];
+    if (wish.fields && new URL(url).origin === wish.origin) Object.assign(headers, wish.fields);
     let silent = null;
     const made = request.call(this, url, { ...options, headers }, (answer) =>
       answer.statusCode === 200 ? keep(answer, wish, answered, () => silent) : answered(answer),

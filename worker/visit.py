@@ -15,7 +15,9 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from worker import documents, fetching, hosts, questions
+from worker.access import origin_of
 from worker.browser import Browser
+from worker.deadlines import consume
 from worker.documents import Answer, Staging
 from worker.downloads import DownloadRace, Trigger, finish, forget
 from worker.failures import classify, refusal
@@ -23,7 +25,7 @@ from worker.masking import Mask
 from worker.names import proposed_name
 from worker.observer import Navigation
 from worker.protocol import Document, Kind, Step
-from worker.site import Site, SiteFailure
+from worker.site import LoginRefused, Site, SiteFailure
 from worker.steps import NO_LIMITS, Steps
 from worker.vault import Vault
 
@@ -48,6 +50,8 @@ _MOVED_ON = ("interrupted by another navigation", "net::ERR_ABORTED")
 
 _BROWSERS_OWN = "chrome-error://"
 """Where the page is when a click led to what could not be reached."""
+
+_FORWARDING_FAILED = "Playwright client-certificate error"
 
 WaitUntil = Literal["commit", "domcontentloaded", "load", "networkidle"]
 
@@ -132,6 +136,7 @@ class Visit:
         hosts.check(url, self._kit.browser.hosts)
         response = await self._goto(url, wait_until)
         if response is not None:
+            await self._check_certificate(response)
             self._refuse(response.status, response.headers, response.url)
         await self.prove_session()
         return response
@@ -321,7 +326,7 @@ class Visit:
 
     async def _goto(self, url: str, wait_until: WaitUntil) -> Response | None:
         try:
-            return await self.page.goto(url, wait_until=wait_until)
+            return await self._open(url, wait_until)
         except PlaywrightTimeout:
             raise
         except PlaywrightError as error:
@@ -331,9 +336,41 @@ class Visit:
             if not any(mark in error.message for mark in _MOVED_ON):
                 raise self._unreachable() or error from error
             logger.debug("the page was still moving, opening {} once more", self._kit.mask.url(url))
-        return await self.page.goto(url, wait_until=wait_until)
+        return await self._open(url, wait_until)
+
+    async def _open(self, url: str, wait_until: WaitUntil) -> Response | None:
+        """Open `url`. A proxy that refuses a tunnel leaves `goto` waiting for ever (measured, 1.65)."""
+        call = asyncio.ensure_future(self.page.goto(url, wait_until=wait_until))
+        if self._kit.site.access.proxy is None:
+            return await call
+        call.add_done_callback(consume)
+        self.forget_answer()
+        try:
+            while not call.done():
+                await asyncio.wait({call}, timeout=_LOOK)
+                if (seen := self.answer) is not None:
+                    self._refuse_proxy(seen.status)
+        finally:
+            call.cancel()
+        return call.result()
+
+    async def _check_certificate(self, response: Response) -> None:
+        """With a client certificate Playwright forwards the connection, and answers for the site when that fails."""
+        ours = response.status == HTTPStatus.SERVICE_UNAVAILABLE and self._kit.site.access.client_certificate
+        if ours and _FORWARDING_FAILED in (said := await self.page.inner_text("body")):
+            reason = said.partition(_FORWARDING_FAILED)[2].strip(": ")[:300]
+            message = f"the connection with the client certificate failed: {reason}"
+            raise SiteFailure(Kind.CERTIFICATE, message, url=response.url)
+
+    def _refuse_proxy(self, status: int) -> None:
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            raise LoginRefused("the proxy refused its user or password")
 
     def _refuse(self, status: int, headers: dict[str, str], url: str) -> None:
+        self._refuse_proxy(status)
+        basic = headers.get("www-authenticate", "").lower().startswith("basic")
+        if status == HTTPStatus.UNAUTHORIZED and basic and self._logging_in and self._kit.site.access.basic_auth:
+            raise LoginRefused("the site refused user or password of HTTP basic authentication")
         if (failure := refusal(status, headers, url)) is not None and not self._logging_in:
             raise failure
         if failure is not None and failure.kind is not Kind.SESSION_EXPIRED:  # a login page may well come with a 401
@@ -392,10 +429,11 @@ class Visit:
         limits = fetching.Limits(self._deadline, min(_LONGEST_SILENCE, self._deadline / 2), self._kit.document_limit)
         try:
             self._kit.browser.traffic.count(url)
+            fields = await self._fields()
             if allowed := self._kit.browser.hosts:
-                response = await fetching.fetch_from(self.context, url, arrival, limits, allowed)
+                response = await fetching.fetch_from(self.context, url, arrival, limits, allowed, fields=fields)
             else:
-                response = await fetching.fetch(self.context, url, arrival, limits)
+                response = await fetching.fetch(self.context, url, arrival, limits, fields=fields)
             answer = Answer(response.url, response.headers)
             await fetching.dispose(response)
             self._judge(response.status, answer)
@@ -403,6 +441,13 @@ class Visit:
             arrival.unlink(missing_ok=True)
             raise
         return arrival, answer
+
+    async def _fields(self) -> fetching.Fields:
+        """Return the header fields that the site's scripts would add, masked from now on, and who is to get them."""
+        fields = await self._kit.site.request_headers(self)
+        for value in fields.values():
+            self._kit.mask.add(value.rpartition(" ")[2])
+        return fetching.Fields(origin_of(self._kit.site.start_url), fields)
 
     def _judge(self, status: int, answer: Answer) -> None:
         self._refuse(status, answer.headers, answer.url)

@@ -20,6 +20,7 @@ from worker.checking.visit import TellingSite
 from worker.checking.walk import CheckingWorker
 from worker.deadlines import Overdue
 from worker.exits import Exit
+from worker.gateway import GatewayError, open_gateway
 from worker.heartbeat import Kin, end_at_once, watch_supervisor
 from worker.journal import Journal
 from worker.loading import load_site, recipe_file
@@ -66,8 +67,14 @@ async def _check(order: Order, tell: Teller, kin: Kin, journal: Journal, mask: M
     except RecipeError as error:  # it was fine a moment ago, when the supervisor tried it
         tell(Failure("browser", Kind.RECIPE_ERROR, str(error), 0.0))
         return
-    browser = Browser(order.worker, kin, mask, images=site.images, hosts=site.allowed_hosts)
     vault = Vault(site.secrets, mask)
+    try:
+        gateway = open_gateway(site.access, site.start_url, vault, Path(order.worker.temp_dir))
+    except GatewayError as error:
+        tell(Failure("browser", Kind.RECIPE_ERROR, mask(str(error)), 0.0))
+        return
+    hosts = gateway.hosts or site.allowed_hosts
+    browser = Browser(order.worker, kin, mask, images=site.images, hosts=hosts, gateway=gateway)
     calls = Calls(lambda told: tell(_masked(told, mask)), recipe_file(site))
     telling = cast("Site", TellingSite(site, tell, mask, calls))  # it has every attribute of the recipe
     kit = Kit(browser, telling, vault, mask, order.worker.document_limit)

@@ -152,6 +152,7 @@ _FORMS: dict[str, Callable[[str], str | None]] = {
     "encoding": _wrong_encoding,
     "secret": _wrong_secret,
     "function": _wrong_function,
+    "session": lambda text: None if text in {"shared", "own"} else "is none of them",
     "format": lambda name: None if name in FORMATS or name == ANY else "is no format that is known",
     "host": lambda host: None if _HOST.fullmatch(host) else "is no host name: no address, no port, no path",
 }

@@ -248,6 +248,45 @@ class Python(Table, frozen=True, kw_only=True):
     recover: Annotated[Function | None, Meta(description="async def f(site, visit)")] = None
 
 
+class BasicAuth(Table, frozen=True, kw_only=True):
+    """HTTP basic authentication."""
+
+    user: Annotated[SecretName, Meta(description="Name of the secret that holds the user.")]
+    password: Annotated[SecretName, Meta(description="Name of the secret that holds the password.")]
+    origin: Annotated[Text | None, Meta(description="Who gets them: https://host.  [default: the site]")] = None
+
+
+class Proxy(Table, frozen=True, kw_only=True):
+    """A proxy for the browser and for all fetches."""
+
+    server: Annotated[Text, Meta(description="http://host:port, https://host:port or socks5://host:port.")]
+    user: Annotated[SecretName | None, Meta(description="Name of the secret that holds the proxy's user.")] = None
+    password: Annotated[SecretName | None, Meta(description="Name of the secret that holds its password.")] = None
+    bypass: Annotated[Text | None, Meta(description="Hosts that are asked directly, separated by commas.")] = None
+
+
+class ClientCertificate(Table, frozen=True, kw_only=True):
+    """A certificate by which the browser proves who it is."""
+
+    certificate: Annotated[Text, Meta(description="PEM file, relative to the recipe.")]
+    key: Annotated[Text, Meta(description="PEM file that only you can read, relative to the recipe.")]
+    passphrase: Annotated[SecretName | None, Meta(description="Name of the secret that opens the key.")] = None
+    origins: Annotated[
+        tuple[Text, ...], Meta(description="https://host of each; nothing else is reached.  [default: the site]")
+    ] = ()
+
+
+class Way(Table, frozen=True, kw_only=True):
+    """The way to the site, where it is a special one."""
+
+    basic_auth: Annotated[BasicAuth | None, Meta(description="HTTP basic authentication.")] = None
+    proxy: Annotated[Proxy | None, Meta(description="A proxy.")] = None
+    client_certificate: Annotated[ClientCertificate | None, Meta(description="A client certificate.")] = None
+    authorities: Annotated[
+        tuple[Text, ...], Meta(description="PEM files of private certificate authorities, relative to the recipe.")
+    ] = ()
+
+
 class Recipe(Table, frozen=True, kw_only=True):
     """A website, and how to bring every document of every vehicle home from it."""
 
@@ -285,6 +324,22 @@ class Recipe(Table, frozen=True, kw_only=True):
     delay: Annotated[Seconds, Meta(description="Seconds between two pages or documents that a worker asks for.")] = 0.0
     patience: Annotated[Duration, Meta(description="Seconds that anything may take to appear on a page.")] = 10.0
     secrets: Annotated[tuple[SecretName, ...], Meta(description="Further secrets, which steps in Python ask for.")] = ()
+    session: Annotated[
+        str,
+        Meta(
+            extra_json_schema={"enum": ["shared", "own"]},
+            extra={"form": "session", "expected": "'shared' or 'own'"},
+            description="'own' where the site ties a session to one browser: each worker then logs in for itself.",
+        ),
+    ] = "shared"
+    headers: Annotated[
+        dict[str, str] | None,
+        Meta(
+            description="Header fields that the site's scripts send, such as Authorization = 'Bearer {token}', added "
+            "to each fetch from the site; a name in braces is an entry of the local or session storage."
+        ),
+    ] = None
+    access: Annotated[Way | None, Meta(description="Basic authentication, proxy, certificates.")] = None
     login: Annotated[Login | None, Meta(description="How to log in; a site without a login has none.")] = None
     references: Annotated[
         References | None, Meta(description="Where the references come from; without it --refs is needed.")

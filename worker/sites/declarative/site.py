@@ -6,10 +6,11 @@ import time
 from worker.failures import refusal
 from worker.protocol import Kind
 from worker.site import Inventory, LoginRefused, NotFound, Site, SiteFailure
-from worker.sites.declarative import exports, listings, offers, python_steps
+from worker.sites.declarative import exports, listings, offers, python_steps, ways
 from worker.sites.declarative.pages import Hand, Unmatched
 from worker.sites.declarative.reading import Source, allowed_hosts
 from worker.sites.declarative.schema import Login, Recipe, Search, Step, Vehicle
+from worker.sites.declarative.ways import way_of
 from worker.visit import Visit, is_same_page
 
 
@@ -32,7 +33,9 @@ class Declarative(Site):
         self.start_url = source.url(recipe.start_url)
         self._login_page = source.url(recipe.login.url) if recipe.login and recipe.login.url else ""
         self.login_url = _telling(source, self._login_page)
-        self.secrets = tuple(dict.fromkeys((*_secrets(recipe), *recipe.secrets)))
+        self.session = recipe.session
+        self.access = way_of(source)
+        self.secrets = tuple(dict.fromkeys((*_secrets(recipe), *recipe.secrets, *self.access.secrets)))
         self.fewest_documents = recipe.documents.fewest if recipe.documents is not None else 0
         if recipe.documents is not None:
             self.document_formats = recipe.documents.types
@@ -100,6 +103,12 @@ class Declarative(Site):
             await self._python["recover"](self, visit)
             return
         await visit.goto(self.start_url)
+
+    async def request_headers(self, visit: Visit) -> dict[str, str]:
+        """Return the recipe's header fields, filled in from the page's storage."""
+        if not self.recipe.headers:
+            return {}
+        return await ways.headers(visit.page, self.recipe.headers, self.source.place(("headers",)))
 
     # -------------------------------------------------------------------------------------- also for steps in Python
     def hand(self, visit: Visit, reference: str = "") -> Hand:
