@@ -21,6 +21,7 @@ class Attempt:
         "answered",
         "attempt",
         "begun",
+        "disturbed",
         "generation",
         "incarnation",
         "number",
@@ -42,6 +43,8 @@ class Attempt:
         self.incarnation = incarnation
         self.generation = generation
         self.begun = self.answered = now
+        self.disturbed = False
+        """The machine stood still meanwhile, so no time-out of it means anything."""
         self.proven = False
         """The worker saw a page for who is logged in, after it was handed the reference."""
         self.phase = Phase.RUNNING

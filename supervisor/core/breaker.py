@@ -150,6 +150,12 @@ class Breaker:
         enough = self._failed_probes >= self._policy.breaker_references or reference.suspected == self.answers
         return self.state is BreakerState.PROBING and enough
 
+    def acquit(self, attempt: int) -> None:
+        """This attempt was taken back; what it says about the site stands."""
+        self._suspects = [
+            msgspec.structs.replace(one, charged=False) if one.attempt == attempt else one for one in self._suspects
+        ]
+
     def forget(self, ref_ids: set[int]) -> None:
         """These references begin anew: what was charged to them before is no longer anybody's business."""
         self._suspects = [one for one in self._suspects if one.reference.ref_id not in ref_ids]

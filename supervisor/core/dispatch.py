@@ -8,7 +8,7 @@ from supervisor.core.fleet import Slot, SlotState
 from supervisor.core.records import AttemptStarted
 from supervisor.core.state import EXIT_COMPLETED, EXIT_SOME_FAILED, EXIT_STOPPED, Ending, RunState, Stage
 from supervisor.core.watchdog import dismiss
-from worker.protocol import Assign, ShutDown
+from worker.protocol import Assign, Refresh, ShutDown
 
 
 def turn(run: RunState) -> None:
@@ -77,6 +77,10 @@ def _staff(run: RunState) -> None:
             living += 1
         elif slot.state is SlotState.IDLE and (slot.retiring or slot.recycle or _worn_out(run, slot)):
             _let_go(run, slot)
+        elif slot.state is SlotState.IDLE and slot.refresh:
+            slot.refresh = False
+            slot.move(SlotState.RECOVERING, run.now, run.now + run.policy.recover_timeout)
+            run.do(Send(slot.number, slot.incarnation, Refresh()))
 
 
 def _worn_out(run: RunState, slot: Slot) -> bool:

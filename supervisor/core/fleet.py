@@ -15,6 +15,7 @@ States are named for what must happen next:
 
 from enum import Enum
 
+from supervisor.core.queue import Reference
 from worker.protocol import ErrandFailed
 
 
@@ -80,6 +81,7 @@ class Slot:
         "others_succeeded",
         "proving",
         "recycle",
+        "refresh",
         "rest_until",
         "restarts",
         "retiring",
@@ -87,6 +89,7 @@ class Slot:
         "state",
         "step",
         "step_since",
+        "streak",
         "tasks",
     )
 
@@ -113,6 +116,9 @@ class Slot:
         self.restarts = 0
         self.memory = 0
         self.recycle = False
+        self.refresh = False
+        self.streak: list[tuple[int, Reference]] = []
+        """Attempts charged since its last success, which are taken back when the worker turns out to be sick."""
         self.retiring = False
         self.step = ""
         self.step_since = now
@@ -136,7 +142,8 @@ class Slot:
         self.incarnation = incarnation
         self.last_heard = self.rest_until = now
         self.generation = self.tasks = self.memory = self.failures = 0
-        self.recycle = self.others_succeeded = False
+        self.recycle = self.refresh = self.others_succeeded = False
+        self.streak.clear()
         self.step = ""
 
     def overdue(self, now: float, heartbeat_timeout: float) -> str | None:

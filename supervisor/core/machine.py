@@ -137,6 +137,8 @@ def _take(run: RunState, event: ev.Event) -> None:
             run.breaker.postpone(seconds)
             run.sessions.postpone(seconds)
             run.pace.postpone(seconds)
+            for attempt in run.attempts.values():
+                attempt.disturbed = True
             for slot in run.slots.values():
                 slot.postpone(seconds)
             run.incident("stalled", f"the supervisor stood still for {seconds:.1f} s, which no deadline counts")
@@ -187,7 +189,10 @@ def _retry(run: RunState, entries: tuple[Entry, ...]) -> None:
     reopened = run.queue.reopen_entries(entries)
     for entry in reopened:
         run.write(ReferenceReopened(entry.ref_id))
-    run.breaker.forget({entry.ref_id for entry in reopened})
+    again = {entry.ref_id for entry in reopened}
+    run.breaker.forget(again)
+    for slot in run.slots.values():
+        slot.streak = [one for one in slot.streak if one[1].ref_id not in again]
     run.incident("reopened", f"the operator wants {len(reopened)} failed references tried again")
 
 

@@ -4,15 +4,16 @@
 confirmed dead, and not before.
 """
 
+import msgspec
+
 from supervisor.core.attempts import Attempt, Phase
 from supervisor.core.breaker import BreakerState, Suspect
-from supervisor.core.commands import Discard, Publish, Say, Send
+from supervisor.core.commands import Discard, Publish, Say
 from supervisor.core.failures import RULES, Concern
-from supervisor.core.fleet import SlotState
 from supervisor.core.queue import Reference, State
 from supervisor.core.records import AttemptFailed, AttemptForgiven, AttemptSucceeded, Incident, SuccessDoubted
 from supervisor.core.state import EXIT_LOGIN_REFUSED, EXIT_STOPPED, RunState
-from worker.protocol import Document, Failed, Kind, Refresh, Succeeded
+from worker.protocol import Document, Failed, Kind, Succeeded
 
 
 def succeeded(run: RunState, attempt: Attempt, answer: Succeeded) -> None:
@@ -27,6 +28,20 @@ def succeeded(run: RunState, attempt: Attempt, answer: Succeeded) -> None:
     run.do(Publish(attempt.attempt, reference.ref_id, reference.ref, attempt.number, answer.documents))
 
 
+_OF_TIME = frozenset(
+    {
+        Kind.TIMEOUT,
+        Kind.STEP_TIMEOUT,
+        Kind.PAGE_HUNG,
+        Kind.DOCUMENT_STALLED,
+        Kind.STUCK,
+        Kind.FROZEN,
+        Kind.BROWSER_LOST,
+    }
+)
+"""What a deadline says, of ours or of the browser's driver."""
+
+
 def settle_success(run: RunState, attempt: Attempt, documents: tuple[Document, ...]) -> None:
     """The documents are in place: the reference is completed."""
     reference = attempt.reference
@@ -38,6 +53,7 @@ def settle_success(run: RunState, attempt: Attempt, documents: tuple[Document, .
     slot.done += 1
     if slot.incarnation == attempt.incarnation:
         slot.deaths = slot.failures = 0
+        slot.streak.clear()
     for other in run.slots.values():
         if other is not slot and other.failures:
             other.others_succeeded = True
@@ -89,7 +105,7 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
     reference = attempt.reference
     rule = RULES[failure.kind]
     del run.attempts[attempt.attempt]
-    crashed = rule.crashed and not _is_of_the_machine(run, failure.kind)
+    crashed = rule.crashed and not _is_of_the_machine(run, attempt, failure.kind)
     reference.crashes += crashed
     if failure.kind in {Kind.STEP_TIMEOUT, Kind.PAGE_HUNG}:
         run.patience.ended_early(failure.steps)
@@ -99,6 +115,9 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
     tries = run.policy.max_retries + 1 if rule.tries is None else min(rule.tries, run.policy.max_retries + 1)
     poison = crashed and reference.crashes > run.policy.poison_crashes
     final = counted and (reference.attempts >= tries or poison)
+    if poison and counted:
+        text = f"{failure.message}; it took its browser or worker down {reference.crashes} times, at last alone"
+        failure = msgspec.structs.replace(failure, message=text)
     delay = 0.0 if final else _delay(run, reference, failure, counted=counted)
     run.write(
         AttemptFailed(
@@ -129,7 +148,7 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
         fate = f"tried again in {delay:.1f} s" if counted else "goes back uncounted"
         run.say("WARNING", f"attempt {attempt.number}: {failure.kind}: {failure.message}; {fate}", attempt=attempt)
     if counted:
-        _suspect_worker(run, attempt)
+        _suspect_worker(run, attempt, failure.kind)
 
 
 def site_answered(run: RunState, *, proof: bool = True) -> None:
@@ -201,7 +220,7 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
             session_lost(run, attempt.slot, attempt.generation, reference.ref_id)
         case Kind.FORBIDDEN:
             _forbidden(run, attempt)
-        case _ if rule.crashed and _is_of_the_machine(run, kind):
+        case _ if _is_of_the_machine(run, attempt, kind):
             reference.free += 1
             return reference.free > run.policy.free_returns
         case _ if rule.alike is not None:
@@ -218,9 +237,11 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
     return reference.free > run.policy.free_returns
 
 
-def _is_of_the_machine(run: RunState, kind: Kind) -> bool:
-    """Say whether a worker that crashed probably did so because the machine is short of memory or processes."""
-    return kind is not Kind.MEMORY and bool(run.shedding.short)
+def _is_of_the_machine(run: RunState, attempt: Attempt, kind: Kind) -> bool:
+    """Say whether it failed because the machine stood still, or crashed while it is short of memory or processes."""
+    if attempt.disturbed and kind in _OF_TIME:
+        return True
+    return RULES[kind].crashed and kind is not Kind.MEMORY and bool(run.shedding.short)
 
 
 def _forbidden(run: RunState, attempt: Attempt) -> None:
@@ -252,6 +273,9 @@ def _forgive(run: RunState, attempt: int, reference: Reference) -> None:
     if reopen and reference.crashes > run.policy.poison_crashes:
         return  # poison is not given up for its number of attempts
     reference.attempts -= 1
+    run.breaker.acquit(attempt)
+    for slot in run.slots.values():
+        slot.streak = [one for one in slot.streak if one[0] != attempt]
     run.write(AttemptForgiven(attempt, reference.ref_id, reopen))
     if reopen:
         run.queue.reopen(reference)
@@ -277,17 +301,25 @@ def _growing(run: RunState, times: int) -> float:
     return min(run.policy.retry_delay * 2.0 ** min(max(times - 1, 0), 30), run.policy.retry_delay_limit)
 
 
-def _suspect_worker(run: RunState, attempt: Attempt) -> None:
-    """A worker that fails again and again while others succeed gets a fresh browser, then a fresh process."""
+def _suspect_worker(run: RunState, attempt: Attempt, kind: Kind) -> None:
+    """A worker that fails again and again while others succeed gets a fresh browser, then a fresh process and profile.
+
+    What it was charged with meanwhile is taken back, but for what the site itself said and what crashed.
+    """
     slot = run.slots[attempt.slot]
     if slot.incarnation != attempt.incarnation:
         return
     slot.failures += 1
+    if not (RULES[kind].answers or RULES[kind].crashed):
+        slot.streak.append((attempt.attempt, attempt.reference))
     if not slot.others_succeeded or slot.failures % run.policy.sick_failures:
         return
-    if slot.failures == run.policy.sick_failures and slot.state is SlotState.IDLE:
-        slot.move(SlotState.RECOVERING, run.now, run.now + run.policy.recover_timeout)
-        run.do(Send(slot.number, slot.incarnation, Refresh()))
-        run.incident("refreshed", "fails where others succeed; it gets a fresh browser", slot)
-    else:
+    if slot.failures == run.policy.sick_failures:
+        slot.refresh = True
+        run.incident("sick", "fails where others succeed; it gets a fresh browser", slot, level="WARNING")
+    elif not slot.recycle:
         slot.recycle = True
+        run.incident("sick", "still fails where others succeed; it gets a fresh process and profile", slot)
+    streak, slot.streak = slot.streak, []
+    for number, reference in streak:
+        _forgive(run, number, reference)

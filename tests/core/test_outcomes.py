@@ -258,3 +258,46 @@ def test_forgiving_spares_what_cannot_be_forgiven() -> None:
     assert play.totals()[4] == 0
     play.machine.run.queue.check_each()
     assert entries("x")[0].ref_id == 1
+
+
+def test_what_a_sick_worker_was_charged_with_is_taken_back() -> None:
+    """Three failures in a row where the others succeed: a fresh browser, and its references pay nothing for them."""
+    play = Playbook.working(*[f"R{number}" for number in range(30)], workers=3)
+    play.take(play.failed(1, Kind.PAGE_HUNG))
+    play.succeed(2)
+    play.take(play.failed(1, Kind.RECIPE_ERROR))
+    commands = play.take(play.failed(1, Kind.NOT_FOUND))
+    assert [record.ref_id for record in records(commands, AttemptForgiven)] == [1, 4]
+    assert any(isinstance(c, co.Send) and isinstance(c.message, Refresh) for c in commands)
+    assert play.state(1) == "recovering"
+    play.take(play.of(1, Ready()))
+    commands = [c for _ in range(3) for c in play.take(play.failed(1, Kind.PAGE_HUNG))]
+    assert any(isinstance(c, co.Send) and isinstance(c.message, ShutDown) for c in commands), "a fresh process"
+    assert len(records(commands, AttemptForgiven)) == 3
+    assert play.incidents.count("sick") == 2
+
+
+def test_poison_fails_with_that_verdict() -> None:
+    """The last message says how often it took its browser down, and that it was tried alone."""
+    policy = msgspec.structs.replace(QUIET, max_retries=5)
+    play = Playbook.working("A", workers=1, policy=policy)
+    for _ in range(2):
+        record = _failure(play.take(play.failed(1, Kind.BROWSER_LOST)))
+        assert "at last alone" not in record.message
+        play.pass_time(record.retry_in or 0.0)
+    record = _failure(play.take(play.failed(1, Kind.BROWSER_LOST)))
+    assert record.retry_in is None
+    assert record.message == "no; it took its browser or worker down 3 times, at last alone"
+
+
+def test_time_outs_of_a_machine_that_stood_still_cost_nothing() -> None:
+    """What was under way in a suspend is not charged for a deadline, nor is the site suspected; later attempts are."""
+    play = Playbook.working("A", "B", "C", "D", workers=3)
+    play.take(ev.LoopStalled(3600.0))
+    for slot, kind in ((1, Kind.TIMEOUT), (2, Kind.PAGE_HUNG), (3, Kind.BROWSER_LOST)):
+        record = _failure(play.take(play.failed(slot, kind)))
+        assert (record.counted, record.crashed) == (False, False)
+    assert _failure(play.take(play.failed(1, Kind.PAGE_HUNG))).counted
+    play = Playbook.working("A", "B", workers=2)
+    play.take(ev.LoopStalled(3600.0))
+    assert _failure(play.take(play.failed(1, Kind.NOT_FOUND))).counted

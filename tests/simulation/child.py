@@ -18,6 +18,7 @@ class Child:
         "process",
         "ref",
         "session",
+        "sick",
         "slot",
         "tasks",
         "tree",
@@ -40,6 +41,8 @@ class Child:
         self.tasks = 0
         self.heard_at = now
         self.weighed = False
+        self.sick = ""
+        """What it lacks: a fresh ``browser``, a fresh ``process``, or nothing."""
 
     @property
     def well(self) -> bool:

@@ -73,6 +73,8 @@ class Children:
         child = Child(slot, incarnation, world.now)
         world.figures.spawns += 1
         self.here[slot] = self.all[slot, incarnation] = child
+        if self.has(Trouble.SICK) and rng.random() < 0.3:
+            child.sick = rng.choice(("browser", "process"))
         roll = rng.random()
         if world.epidemic_until > world.now or (self.has(Trouble.START) and roll < 0.25):
             child.blame = True
@@ -138,6 +140,7 @@ class Children:
                 demand(not child.attempt, f"{child} is to prove its session with an attempt in its hands")
                 self._prove(child, errand)
             case Refresh():
+                child.sick = "" if child.sick == "browser" else child.sick
                 self.recover(child)
             case ShutDown():
                 demand(not child.attempt, f"{child} is told to end with an attempt in its hands")
@@ -238,6 +241,13 @@ class Children:
         child.frozen = False
         if child.attempt and self.rng.random() < 0.8:
             self.speak(child, Failed(child.attempt, Kind.STEP_TIMEOUT, "woke up", ready=True))
+
+    def wake(self) -> None:
+        """Everything stood still: some find their deadlines passed."""
+        for child in list(self.here.values()):
+            if child.attempt and self.rng.random() < 0.5:
+                kind = self.rng.choice((Kind.TIMEOUT, Kind.PAGE_HUNG, Kind.STEP_TIMEOUT))
+                self.speak(child, Failed(child.attempt, kind, "woke up late", ready=True))
 
     def must_be_condemned(self, child: Child, why: str) -> None:
         """By now somebody must have noticed."""

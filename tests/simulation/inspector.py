@@ -52,6 +52,9 @@ _OF_THE_SITE = frozenset({Trouble.OUTAGE, Trouble.MAINTENANCE, Trouble.THROTTLE}
 """Troubles for which no reference is given up that may be tried thrice."""
 _CRASHES = frozenset({kind for kind, rule in RULES.items() if rule.crashed and kind is not Kind.MEMORY})
 """Not counted while the machine is short of memory."""
+_LATE = frozenset({Kind.TIMEOUT, Kind.STEP_TIMEOUT, Kind.PAGE_HUNG})
+"""What means nothing after the machine stood still."""
+_THRICE = 2
 _MUST_COUNT = frozenset(Kind) - _FREE - NEVER_CHARGED - KINDS
 
 
@@ -69,6 +72,8 @@ class Inspector:
 
     def _begin(self) -> None:
         self.flying: dict[int, AttemptStarted] = {}
+        self.disturbed: set[int] = set()
+        """Attempts that were under way while everything stood still."""
         self.returns: dict[int, int] = defaultdict(int)
         self.pauses: set[str] = set()
         self.stopped = self.at_once = self.ending = self.unproven = False
@@ -212,12 +217,15 @@ class Inspector:
         if record.counted:
             self.counted[ref_id] += 1
             demand(kind not in NEVER_CHARGED, f"{record} is charged")
+            late = attempt in self.disturbed and kind in _LATE
+            demand(not late or self.returns[ref_id] >= world.policy.free_returns, f"{record} is charged for a suspend")
             demand(not interrupted, f"{record} is charged")
             enough = self.returns[ref_id] >= world.policy.free_returns
             demand(kind not in _FREE or enough, f"{record} is charged after {self.returns[ref_id]} free returns")
         else:
             self.returns[ref_id] += 1
-            demand(kind not in _MUST_COUNT or (short and kind in _CRASHES), f"{record} is not charged")
+            late = attempt in self.disturbed
+            demand(kind not in _MUST_COUNT or (short and kind in _CRASHES) or late, f"{record} is not charged")
         self.crashes[ref_id] += record.crashed
         if record.retry_in is None:
             demand(record.counted, f"{record} is final, but not counted")
@@ -225,7 +233,7 @@ class Inspector:
         if kind in _ANSWERS:
             self.outage.answered()
             self.outage.bore_fruit()
-        if kind in KINDS:
+        if kind in KINDS and attempt not in self.disturbed:
             self.outage.failed(world.now, kind, started.slot, ref_id, attempt, charged=record.counted)
         if isinstance(event, WorkerSpoke) and isinstance(event.message, Failed) and kind is Kind.RATE_LIMITED:
             asked = event.message.retry_after
@@ -287,6 +295,7 @@ class Inspector:
         """The night is over: compare everything with the truth."""
         world = self.world
         demand(len(world.ledger.rows) == len(world.site.refs), "references were lost, or came twice")
+        wronged = 0
         for row in world.ledger.rows.values():
             truth = world.site.truths[row.ref]
             done = row.state == "completed"
@@ -298,10 +307,17 @@ class Inspector:
                 charged, crashes = self.counted[row.ref_id], self.crashes[row.ref_id]
                 enough = charged > world.fewest_retries or crashes > world.policy.poison_crashes
                 outages_only = world.night.troubles <= _OF_THE_SITE and world.fewest_retries > 1
+                wronged += 1
                 demand(not outages_only, f"{row.ref} is fine and was given up for outages, {charged} attempts counted")
                 demand(enough, f"{row.ref} is fine, {charged} attempts were counted, and it was given up: {row.error}")
             if not done:
                 demand(row.error is not None, f"{row.ref} failed without a reason")
+        few = (
+            world.night.troubles != {Trouble.SICK}
+            or world.fewest_retries < _THRICE
+            or wronged <= world.night.references // 10
+        )
+        demand(few, f"{wronged} references were given up for what sick workers did")
         assert self.machine is not None
         self.machine.run.queue.check_each()
 

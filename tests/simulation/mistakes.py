@@ -592,6 +592,16 @@ def never_takes_back_whom_it_let_go(patch: Patch) -> None:
     patch.setattr(shedding.Shedding, "restore", lambda shedding, slots, now: False)
 
 
+@mistake_in(Trouble.STALL)
+def charges_for_deadlines_that_passed_in_a_suspend(patch: Patch) -> None:
+    patch.setattr(outcomes, "_OF_TIME", frozenset())
+
+
+@mistake_in(Trouble.SICK, workers=4, references=80)
+def charges_for_what_a_sick_worker_did(patch: Patch) -> None:
+    patch.setattr(outcomes, "_suspect_worker", lambda run, attempt, kind: None)
+
+
 @mistake
 def does_not_obey_retry_after(patch: Patch) -> None:
     patch.setattr(outcomes, "throttle", lambda run, retry_after: run.breaker.open("asked", run.now, 0.5))

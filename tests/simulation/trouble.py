@@ -18,6 +18,7 @@ class Trouble(StrEnum):
     RECOVERY = "recovery"  # failures with ready=False, then a slow recovery or none
     MEMORY = "memory"  # trees above the memory limit
     SHORTAGE = "shortage"  # something else takes the machine's memory for a while
+    SICK = "sick"  # children that fail at everything until they get a fresh browser, or die
     START = "start"  # children that come late, never, or say that they cannot
     EPIDEMIC = "epidemic"  # for a while no child can start at all
     STUBBORN = "stubborn"  # trees that refuse to die for a while

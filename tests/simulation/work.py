@@ -128,7 +128,9 @@ class Work:
         ready = not (self.children.has(Trouble.RECOVERY) and rng.random() < 0.3)
         window = world.site.trouble(world.now)
         seconds, retry_after, kind = truth.seconds, None, None
-        if window is not None:
+        if child.sick:
+            kind = rng.choice((Kind.PAGE_HUNG, Kind.RECIPE_ERROR))
+        elif window is not None:
             kind, retry_after = rng.choice(window.kinds), window.retry_after
         elif not self.children.is_logged_in(child):
             kind = Kind.SESSION_EXPIRED

@@ -138,7 +138,9 @@ class World:
         ]
         heapify(self._heap)
         self._durable_at += seconds
+        self.inspector.disturbed |= set(self.inspector.flying)
         self.post(LoopStalled(seconds))
+        self.children.wake()
 
     def post(self, event: Event) -> None:
         """Let the conductor take an event, if there is one."""
