@@ -1,15 +1,17 @@
 """A TOML recipe on the command line: what is wrong in it is one sentence and exit code 2, and no run has begun."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.worker.declarative.recipes import GOOD
 from tests.worker.declarative.test_reading import WRONG
-from worker.loading import load_site
+from worker.loading import load_site, recipe_file
 from worker.site import RecipeError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,3 +102,43 @@ def test_a_step_in_python_that_cannot_be_used_is_refused(
     assert f"the recipe {recipe}, line 38: python.process: " in str(caught.value)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+ALL_STEPS = """
+from pathlib import Path
+from typing import Any
+from worker.site import Inventory
+done = []
+async def log_in(site, visit): done.append((site.name, "log_in", visit))
+async def is_logged_in(site, visit): return bool(done)
+async def export_inventory(site, visit): return Inventory(Path("x.csv"), "No")
+async def process(site, visit, reference): done.append((site.name, "process", visit, reference))
+async def recover(site, visit): done.append((site.name, "recover", visit))
+"""
+
+
+def test_every_step_can_be_written_in_python(recipe: Path) -> None:
+    """With the site before the arguments that the method has; nothing else of the recipe is needed then."""
+    steps = ("log_in", "is_logged_in", "export_inventory", "process", "recover")
+    named = "".join(f'{step} = "all_steps.py:{step}"\n' for step in steps)
+    recipe.write_text(f'base_url = "https://lot.example"\nname = "lot"\nsecrets = ["LOT_TOKEN"]\n[python]\n{named}')
+    recipe.with_name("all_steps.py").write_text(ALL_STEPS)
+    site = load_site(str(recipe))
+    assert (site.secrets, site.exports, recipe_file(site)) == (
+        ("LOT_TOKEN",),
+        True,
+        str(recipe.with_name("all_steps.py")),
+    )
+    visit: Any = object()
+
+    async def night() -> None:
+        assert not await site.is_logged_in(visit)
+        await site.log_in(visit)
+        assert await site.is_logged_in(visit)
+        assert (await site.export_inventory(visit)).column == "No"
+        await site.process(visit, "A/1")
+        await site.recover(visit)
+
+    asyncio.run(night())
+    done = sys.modules["nightfleet_recipe_all_steps"].done
+    assert done == [("lot", "log_in", visit), ("lot", "process", visit, "A/1"), ("lot", "recover", visit)]

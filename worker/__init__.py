@@ -18,7 +18,7 @@
     steps.py       the steps of a visit, their durations and limits
     questions.py   what a page is asked at little cost
     traffic.py     counts the requests by host
-    downloads.py   a download raced against all that means it will never come
+    downloads.py   a download raced against all that means it will never come; hosts.py which hosts may be asked at all
     fetching.py    a document by its address, through the driver and to_disk.cjs, which is loaded into it
     documents.py   staging of each document: names.py what it is called, formats.py what it is, and whether it is whole
     evidence.py    what a failure leaves behind; trace.py the recording of a last attempt

@@ -250,3 +250,12 @@ def test_the_example_in_the_readme_is_a_sound_recipe() -> None:
     assert site.secrets == ("LOT_USER", "LOT_PASSWORD")
     assert site.allowed_hosts == ("lot.example", "cdn.lot.example")
     assert Declarative(read(ROOT / "worker/sites/demo/demo.toml")).start_url == "http://127.0.0.1:8080/inventory"
+
+
+def test_the_schema_tells_editors_of_every_key() -> None:
+    """Each key has its line of help, and a key that is not in its table is a mistake in the editor, too."""
+    tables = json_schema()["$defs"]
+    assert {"Recipe", "Login", "Export", "Listing", "Search", "Vehicle", "Documents", "Step", "Python"} <= set(tables)
+    for name, table in tables.items():
+        assert table["additionalProperties"] is False, name
+        assert [key for key, kind in table["properties"].items() if "description" not in kind] == [], name

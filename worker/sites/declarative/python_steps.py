@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -36,7 +38,7 @@ def load(source: Source) -> PythonSteps:
         RecipeError: a file or a function is not there, or is not one that can be awaited with these arguments.
     """
     functions: dict[str, Function] = {}
-    file = ""
+    modules: dict[Path, ModuleType] = {}  # steps in one file share what it keeps
     for step, arguments in _ARGUMENTS.items():
         named: str | None = getattr(source.recipe.python, step, None)
         if named is None:
@@ -45,7 +47,9 @@ def load(source: Source) -> PythonSteps:
         full = source.file.parent / path
         place = f"the recipe {source.file}, line {source.line(('python', step))}: python.{step}"
         try:
-            found = getattr(execute(full), name, None)
+            if full not in modules:
+                modules[full] = execute(full)
+            found = getattr(modules[full], name, None)
         except RecipeError as error:
             raise RecipeError(f"{place}: {error}") from error
         call = f"async def {name}({', '.join(arguments)})"
@@ -54,8 +58,7 @@ def load(source: Source) -> PythonSteps:
         if not inspect.iscoroutinefunction(found) or not _takes(found, len(arguments)):
             raise RecipeError(f"{place}: found {name} in {full} to be something else; expected {call}")
         functions[step] = found
-        file = file or str(full)
-    return PythonSteps(functions, file)
+    return PythonSteps(functions, str(next(iter(modules), "")))
 
 
 def _takes(function: Function, arguments: int) -> bool:
