@@ -79,14 +79,16 @@ def test_links_that_match_nothing_are_shown_with_what_is_near(terminal: Terminal
 
 
 def test_a_recipe_in_toml_is_told_of_by_key_and_line(terminal: Terminal, open_site: Callable[..., Site]) -> None:
-    """With every selector of the step that found nothing, and what is near it."""
+    """With every selector of the step that found nothing, and what is near it; without an inventory there is no export."""
     site = open_site(3)
     text = (ROOT / "worker/sites/demo/demo.toml").read_text().replace("http://127.0.0.1:8080", site.url)
     text = text.replace('"a.document"', '"a.pdf-document"').replace('"button.document"', '"button.doc"')
-    (terminal.folder / "lot.toml").write_text(text.replace("[login]", "patience = 1\n[login]"))
+    text = text.replace("[login]", "patience = 1\n[login]").replace('[references.export]\nclick = "#export"', "")
+    (terminal.folder / "lot.toml").write_text(text.replace('column = "Stock No"', ""))
     account = {"HARBOUR_USER": "night", "HARBOUR_PASSWORD": "harbour-lane"}
-    code, said = terminal.run("check", "lot.toml", **account)
+    code, said = terminal.run("check", "lot.toml", "--ref", next(iter(site.truth.references)), **account)
     assert code == 2, said
+    assert "inventory  …" not in said
     assert re.search(r"documents_missing: lot.toml:\d+: documents.fewest: 'a.pdf-document' and 'button.doc'", said)
     for part in ("selector  a.pdf-document: matches nothing", "nearest   a.document", "selector  button.doc: matches"):
         assert part in said
