@@ -79,7 +79,7 @@ def test_links_that_match_nothing_are_shown_with_what_is_near(terminal: Terminal
 
 
 def test_a_recipe_in_toml_is_told_of_by_key_and_line(terminal: Terminal, open_site: Callable[..., Site]) -> None:
-    """With every selector of the step that found nothing, and what is near it; without an inventory there is no export."""
+    """With every selector of the step that found nothing, and what is near it; without an export none is tried."""
     site = open_site(3)
     text = (ROOT / "worker/sites/demo/demo.toml").read_text().replace("http://127.0.0.1:8080", site.url)
     text = text.replace('"a.document"', '"a.pdf-document"').replace('"button.document"', '"button.doc"')
