@@ -35,7 +35,7 @@ def place(run: RunDirectory, staged: Path, folder: str, manifest: Manifest) -> N
     elif _same(target, manifest):
         # What it lists as former stays on record: only their own folders know of them else.
         kept = msgspec.structs.replace(manifest, former=formers(target, manifest))
-        atomic_write(target / MANIFEST, kept.encode())
+        atomic_write(target / MANIFEST, kept.encode(), via=run.path)
         shutil.rmtree(staged)
     else:
         run.replaced.mkdir(exist_ok=True)
@@ -49,7 +49,7 @@ def place(run: RunDirectory, staged: Path, folder: str, manifest: Manifest) -> N
             raise
         # The new documents are in place and flushed. Should this fail, the next start does it.
         with contextlib.suppress(OSError):
-            _keep_previous(aside, target)
+            _keep_previous(run, aside, target)
 
 
 def finish_replacements(run: RunDirectory) -> list[tuple[Path, bool]]:
@@ -65,7 +65,7 @@ def finish_replacements(run: RunDirectory) -> list[tuple[Path, bool]]:
         target = run.documents / aside.name.partition("-")[2]
         finished = os.path.lexists(target)
         if finished:
-            _keep_previous(aside, target)
+            _keep_previous(run, aside, target)
         else:
             aside.rename(target)
             fsync_directory(run.documents)
@@ -87,7 +87,7 @@ def _same(target: Path, manifest: Manifest) -> bool:
     return condition(target, manifest.documents).sound
 
 
-def _keep_previous(aside: Path, target: Path) -> None:
+def _keep_previous(run: RunDirectory, aside: Path, target: Path) -> None:
     """Move a replaced folder, and what it had replaced itself, into ``previous/``. May be done again after a crash."""
     previous = target / PREVIOUS
     previous.mkdir(exist_ok=True)
@@ -100,11 +100,12 @@ def _keep_previous(aside: Path, target: Path) -> None:
     label = aside / MANIFEST if manifest else aside
     when = datetime.fromtimestamp(label.lstat().st_mtime, UTC).strftime("%Y-%m-%dT%H%M%SZ")
     place = _free(previous / (f"{when}-attempt-{manifest.number}" if manifest else when))
-    # The manifest first: should a crash come between, this is done once more.
+    # The manifest first: should a crash come between, this is done once more. What is half written must not lie among
+    # the documents, where a restart would take it for something that does not belong there.
     if (newest := read_manifest(target)) is not None:
         arriving = (place.name, manifest) if manifest else None
         listing = msgspec.structs.replace(newest, former=formers(target, newest, arriving))
-        atomic_write(target / MANIFEST, listing.encode())
+        atomic_write(target / MANIFEST, listing.encode(), via=run.path)
     aside.rename(place)
     fsync_directory(previous)
     fsync_directory(target)

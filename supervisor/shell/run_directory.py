@@ -261,13 +261,15 @@ def fsync_directory(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, via: Path | None = None) -> Iterator[BinaryIO]:
     """Give a file to write to, which takes the place of `path`, durably, when the block ends without an exception.
+
+    It is written in the folder `via` of the same disk, or else beside `path`; there a crash leaves it.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written; what was at `path` is still there.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
+    beside = (via or path.parent) / f".{path.name}.{os.getpid()}-{threading.get_ident()}.new"
     try:
         with beside.open("wb") as file:
             yield file
@@ -280,11 +282,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     fsync_directory(path.parent)
 
 
-def atomic_write(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes, *, via: Path | None = None) -> None:
     """Put `content` in the place of whatever is at `path`: durable when this returns, and never half of it.
+
+    `via` as for `replacing`.
 
     Raises:
         OSError: as `replacing`.
     """
-    with replacing(path) as file:
+    with replacing(path, via=via) as file:
         file.write(content)

@@ -169,7 +169,7 @@ def _repair(run: RunDirectory, ledger: Ledger, reader: LedgerReader, finding: Fi
             attempt = reader.attempt(reference.attempt or 0)
             manifest = Manifest(reference.ref, reference.attempt or 0, attempt.number if attempt else 1, documents)
             manifest = msgspec.structs.replace(manifest, former=formers(path.parent, manifest))
-            atomic_write(path, manifest.encode())
+            atomic_write(path, manifest.encode(), via=run.path)
             return f"the manifest of {finding.ref} was written anew from the ledger"
         case Trouble.TRACKING:
             return "tracking.json was written anew from the ledger"
