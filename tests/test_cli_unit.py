@@ -41,7 +41,8 @@ def printed(tmp_path: Path) -> str:
     """The unit of a recipe, with blanks, per cent and dollar signs wherever there can be some."""
     (tmp_path / "lot.py").write_text(RECIPE)
     where = ("lot.py:Lot", "--run-dir", "nights/a b%n$HOME", "--column", 'Stock "No"', "--refs", "stock.csv")
-    return unit(tmp_path, *where, "--workers", "7", "--no-headed", NIGHTFLEET_TASK_TIMEOUT="90.5")
+    environ = {"NIGHTFLEET_TASK_TIMEOUT": "90.5", "NIGHTFLEET_ON_FINISH": "https://chat.example/token-42"}
+    return unit(tmp_path, *where, "--workers", "7", "--no-headed", **environ)
 
 
 def test_the_unit_runs_what_was_asked_for(printed: str, tmp_path: Path) -> None:
@@ -57,7 +58,8 @@ def test_the_unit_runs_what_was_asked_for(printed: str, tmp_path: Path) -> None:
     assert {"Type=notify", "KillMode=mixed", "OOMPolicy=continue", "Restart=on-failure", "WatchdogSec=60"} <= lines
     assert {"RestartPreventExitStatus=1 2 4", "SuccessExitStatus=3", "Description=nightfleet: Lot 50%% off"} <= lines
     assert "EnvironmentFile=/etc/nightfleet/lot-50-off.env" in lines
-    assert "LOT_USER=..., LOT_PASSWORD=..." in printed
+    assert "LOT_USER=..., LOT_PASSWORD=..., NIGHTFLEET_ON_FINISH=..." in printed
+    assert "token-42" not in printed
     assert f"MemoryMax={7 * 1_500_000_000 * 3 // 2 + 1_000_000_000}" in lines
 
 

@@ -59,7 +59,17 @@ def command(
     words += ["--column", column] if column else []
     words += ["--config", str(config_file.absolute())] if config_file else []
     words += [*_given(resolved), "--show", "quiet"]
-    click.echo(_text(recipe, words, user or getpass.getuser(), resolved.settings), nl=False)
+    private = [*recipe.secrets, *(config.CATALOGUE[name].variable for name in _kept_private(resolved))]
+    click.echo(_text(recipe.name, private, words, user or getpass.getuser(), resolved.settings), nl=False)
+
+
+def _kept_private(resolved: config.Resolved) -> list[str]:
+    """Return the hooks that stand in the environment: a webhook's address may hold a token, and `ps` shows options."""
+    return [
+        name
+        for name, setting in config.CATALOGUE.items()
+        if setting.form == "callee" and resolved.origins[name].startswith("environment")
+    ]
 
 
 def _given(resolved: config.Resolved) -> list[str]:
@@ -67,7 +77,7 @@ def _given(resolved: config.Resolved) -> list[str]:
     words: list[str] = []
     for name, setting in config.CATALOGUE.items():
         value = getattr(resolved.settings, name)
-        if not resolved.origins[name].startswith(("flag", "environment")):
+        if not resolved.origins[name].startswith(("flag", "environment")) or name in _kept_private(resolved):
             continue
         if isinstance(value, bool):
             words.append(setting.flag if value else f"--no-{setting.flag[2:]}")
@@ -76,14 +86,14 @@ def _given(resolved: config.Resolved) -> list[str]:
     return words
 
 
-def _text(recipe: recipes.Recipe, words: list[str], user: str, settings: Settings) -> str:
-    name = re.sub(r"[^a-z0-9-]+", "-", recipe.name.lower()).strip("-") or "site"
+def _text(site_name: str, private: list[str], words: list[str], user: str, settings: Settings) -> str:
+    name = re.sub(r"[^a-z0-9-]+", "-", site_name.lower()).strip("-") or "site"
     workers = settings.num_workers
     stop = settings.stuck_threshold + settings.shutdown_timeout + _END
     memory = workers * settings.memory_limit * 3 // 2 + _OWN_MEMORY
     secrets = ""
-    if recipe.secrets:
-        lines = ", ".join(f"{secret}=..." for secret in recipe.secrets)
+    if private:
+        lines = ", ".join(f"{variable}=..." for variable in private)
         secrets = f"""
 # One a line: {lines}. For root's eyes only (chmod 600).
 EnvironmentFile=/etc/nightfleet/{name}.env"""
@@ -92,7 +102,7 @@ EnvironmentFile=/etc/nightfleet/{name}.env"""
 # Goes to /etc/systemd/system/nightfleet-{name}.service; then: systemctl daemon-reload
 # and: systemctl start nightfleet-{name} (now), systemctl enable nightfleet-{name} (after every boot).
 [Unit]
-Description=nightfleet: {_plain(recipe.name)}
+Description=nightfleet: {_plain(site_name)}
 Wants=network-online.target
 After=network-online.target
 StartLimitIntervalSec=1h
