@@ -18,7 +18,7 @@ from playwright.async_api import BrowserContext, Page, Playwright, async_playwri
 from playwright.async_api import Error as PlaywrightError
 
 from worker.deadlines import Overdue, consume, within
-from worker.fetching import load_hook
+from worker.fetching import prepare_driver
 from worker.gateway import Gateway
 from worker.heartbeat import Kin
 from worker.masking import Mask
@@ -31,6 +31,7 @@ from worker.traffic import Traffic
 _START_DEADLINE = 30.0
 _CONTEXT_DEADLINE = 10.0
 _CLOSE_DEADLINE = 3.0
+_TIDY_DEADLINE = 2.0
 _NAVIGATION_TIMEOUT = 30_000.0  # milliseconds, Playwright's own default
 _VIEWPORT = {"width": 1024, "height": 768}
 _POINTERS = "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
@@ -124,7 +125,7 @@ class Browser:
         Raises:
             BrowserError: either does not start.
         """
-        load_hook()
+        prepare_driver()
         os.environ.update(self._gateway.driver)
         try:
             self._playwright = await within(_START_DEADLINE, async_playwright().start(), "starting Playwright's driver")
@@ -216,6 +217,11 @@ class Browser:
     def outdate(self) -> None:
         """Have the context replaced before the next work begins."""
         self._outdated = True
+
+    async def tidy(self) -> None:
+        """Have the page let go of the documents that it showed before; one that cannot is left to what comes next."""
+        with contextlib.suppress(Overdue, PlaywrightError):
+            await within(_TIDY_DEADLINE, self.page.request_gc(), "collecting garbage")
 
     async def prepare(self) -> BrowserStarted | None:
         """Make whole what is missing: browser, context or page; return the browser's start if there was one.

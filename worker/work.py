@@ -46,6 +46,9 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 _FRESH_CONTEXT_AFTER = 100
 """References after which the context is replaced: requests and responses stay in it until it closes (pw#6319)."""
 
+_TIDY_AFTER = 20
+"""References after which the page's garbage is collected: left alone it grows from 50 to 140 MB, and it takes 30 ms."""
+
 _LOGGED_IN_WITHIN = 5.0
 """Seconds that the page after the login gets to look like one."""
 
@@ -160,7 +163,7 @@ class Worker:
             if failure is None:
                 logger.info("completed with {} documents", len(visit.documents))
                 self._answer(Succeeded(message.attempt, visit.documents, steps, visit.proven))
-                self._count_reference()
+                await self._count_reference()
                 return
             failure, sound = await self._look_behind(failure)
             ready = sound and self._is_clean(failure)
@@ -373,10 +376,12 @@ class Worker:
         if self._watched.has_stubborn_work:
             raise Unrecoverable("the recipe does not end although its browser was taken away")
 
-    def _count_reference(self) -> None:
+    async def _count_reference(self) -> None:
         self._references += 1
         if self._references % _FRESH_CONTEXT_AFTER == 0:
             self._browser.outdate()
+        elif self._references % _TIDY_AFTER == 0:
+            await self._browser.tidy()
 
     def _plain(self, text: str) -> str:
         """Return `text` masked, bounded, and free of what UTF-8 cannot carry."""
