@@ -64,6 +64,25 @@ def test_a_login_that_proves_nothing_names_the_key(bench: Bench) -> None:
     assert "yard.toml:9: login.logged_in: '#sign-off' does not prove a login" in str(caught.value)
 
 
+def test_a_mark_that_proves_nothing_is_found_out(bench: Bench) -> None:
+    """It stands on the login page as well: every page would look like one of somebody who is logged in."""
+    for keys in ('logged_in = "body"', 'logged_out = "#no-such-thing"'):
+        with pytest.raises(SiteFailure) as caught:
+            bench.log_in(yard().replace('logged_in = "#log-out"', keys))
+        assert caught.value.kind is Kind.RECIPE_ERROR
+        assert f"login.{keys.split()[0]}: " in str(caught.value)
+        assert "tells nothing: the login page looks like one" in str(caught.value)
+
+
+def test_who_is_logged_in_already_is_not_asked_again(bench: Bench, yard_site: Yard) -> None:
+    """As by the network's own login: there is no form, and the mark is there."""
+    bench.be_logged_in()
+    logins = len(yard_site.logins)
+    site = bench.site(yard().replace('url = "/login"', 'url = "/inventory"').replace("patience = 2", "patience = 0.3"))
+    bench.run(site.log_in(bench.visit(site, logging_in=True)))
+    assert len(yard_site.logins) == logins
+
+
 def test_a_field_that_is_not_there_names_key_line_selector_and_page(bench: Bench) -> None:
     """As does a selector that matches too much."""
     with pytest.raises(SiteFailure) as caught:

@@ -57,6 +57,8 @@ class Declarative(Site):
             return
         visit.step("open the login page")
         await hand.open(self._login_page)
+        if await self.is_logged_in(visit) and await self._is_in_already(hand, self.recipe.login):
+            return
         await hand.run(("login", "steps"), self.recipe.login.steps)
         visit.step("send the login")
         visit.forget_answer()
@@ -156,6 +158,25 @@ class Declarative(Site):
         due = max(now, self._next_request)
         self._next_request = due + delay
         await asyncio.sleep(due - now)
+
+    async def _is_in_already(self, hand: Hand, login: Login) -> bool:
+        """Say whether a page that looks like one of who is logged in has no login form.
+
+        Raises:
+            SiteFailure: `RECIPE_ERROR`, it has the form as well, so that the mark proves nothing.
+        """
+        field = next((step.fill for step in login.steps if step.fill is not None), None)
+
+        async def asked() -> bool:
+            return await hand.shows(field)
+
+        if not await hand.until(asked, hand.patience):
+            return True
+        key = "logged_in" if login.logged_in is not None else "logged_out"
+        mark = login.logged_in or login.logged_out or "python.is_logged_in"
+        sentence = "tells nothing: the login page looks like one of somebody who is logged in"
+        place = self.source.place(("login", key))
+        raise Unmatched(Kind.RECIPE_ERROR, place, mark, sentence, matched=1, url=hand.visit.page.url)
 
     async def _submit(self, hand: Hand, login: Login) -> None:
         limit = hand.patience * 1000
