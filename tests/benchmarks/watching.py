@@ -22,9 +22,11 @@ _VEHICLES = 60
 _ROUNDS = 3
 _LONGEST = 300.0
 """Seconds that one run may take."""
+_SETTLED = 30.0
+"""Seconds after which everything has been loaded, the plots' library too."""
 _COMMAND = 2
 """Place of the command in a command line: python run.py COMMAND."""
-_DEMO = ("run.py", "demo", "--vehicles", str(_VEHICLES), "--workers", "2", "--run-dir")
+_DEMO = ("run.py", "demo", "--vehicles", str(_VEHICLES), "--workers", "2", "--worker-delay", "2", "--run-dir")
 
 
 class _Cost(msgspec.Struct, frozen=True):
@@ -35,7 +37,7 @@ class _Cost(msgspec.Struct, frozen=True):
     supervisor: float
     """Processor time of the supervisor, in seconds."""
     beside: dict[str, float]
-    """Processor time of the processes beside it, ``_clerk`` and ``_page``, to within a second of their end."""
+    """What share of a core the processes beside it use, ``_clerk`` and ``_page``, once they have started."""
 
 
 def main() -> int:
@@ -54,7 +56,7 @@ def main() -> int:
         each = supervisor / _VEHICLES * 1000
         print(f"{name}: {_VEHICLES / seconds * 60:.0f} references a minute, supervisor {each:.1f} ms a reference")
         for word in sorted(costs[0].beside):
-            share = sorted(cost.beside.get(word, 0.0) / cost.seconds for cost in costs)[rounds // 2]
+            share = sorted(cost.beside.get(word, 0.0) for cost in costs)[rounds // 2]
             print(f"    {word}: {share:.1%} of a core")
     return 0
 
@@ -63,7 +65,7 @@ def _run(place: Path, *options: str) -> _Cost:
     over = threading.Event()
     with Terminal() as terminal:
         process = terminal.run(*_DEMO, str(place), *options)
-        beside: dict[str, float] = {}
+        beside: dict[str, list[tuple[float, float]]] = {}
         viewer = threading.Thread(target=_look, args=(place, process.pid, beside, over))
         viewer.start()
         try:
@@ -71,13 +73,20 @@ def _run(place: Path, *options: str) -> _Cost:
         finally:
             over.set()
             viewer.join()
+    shares = {word: _share([one for one in seen if one[0] > _SETTLED]) for word, seen in beside.items()}
     found = read_status(place / "status.json")
     if code != 0 or found is None or found.metrics.per_minute_overall is None:
         raise RuntimeError(f"the run ended with {code}")
-    return _Cost(_VEHICLES / found.metrics.per_minute_overall * 60, found.run.cpu_seconds, beside)
+    return _Cost(_VEHICLES / found.metrics.per_minute_overall * 60, found.run.cpu_seconds, shares)
 
 
-def _look(place: Path, supervisor: int, beside: dict[str, float], over: threading.Event) -> None:
+def _share(seen: list[tuple[float, float]]) -> float:
+    """Return processor time for each second, of what was seen at several times."""
+    (begin, before), (end, after) = seen[0], seen[-1]
+    return (after - before) / (end - begin)
+
+
+def _look(place: Path, supervisor: int, beside: dict[str, list[tuple[float, float]]], over: threading.Event) -> None:
     """Load the page every second and the timeline now and then, as a browser does; see what the processes use."""
     begun = time.monotonic()
     while not over.wait(1.0):
@@ -86,7 +95,8 @@ def _look(place: Path, supervisor: int, beside: dict[str, float], over: threadin
                 words = child.cmdline()
                 if len(words) > _COMMAND and words[_COMMAND] in {"_clerk", "_page"}:
                     used = child.cpu_times()
-                    beside[words[_COMMAND]] = used.user + used.system
+                    seen = (time.monotonic() - begun, used.user + used.system)
+                    beside.setdefault(words[_COMMAND], []).append(seen)
         snapshot: Snapshot | None = read_status(place / "status.json")
         if snapshot is None or not snapshot.run.page:
             continue
