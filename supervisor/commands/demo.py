@@ -12,6 +12,7 @@ from supervisor.commands import launch, options
 from supervisor.errors import Exit, MachineError
 from supervisor.plan import Plan
 from supervisor.rehearsal import Rehearsal
+from supervisor.shell import service
 
 _DEFAULTS = {"num_workers": 2, "worker_delay": 0.0}
 _FAULT_DEFAULTS = {"task_timeout": 8.0, "stuck_threshold": 20.0, "retry_delay": 0.5}
@@ -92,6 +93,7 @@ def command(
         return _serve(demo_site.Wishes(vehicles or 40, faults=(faults or "").removeprefix("none")), port)
     if port is not None:
         raise click.UsageError("--port needs --site-only")
+    manager = service.adopt(os.environ)  # before anything else is started
     if run_dir is None:
         run_dir = Path("runs") / f"demo-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     former = demo_site.remembered(run_dir) or demo_site.Wishes()
@@ -102,7 +104,7 @@ def command(
     defaults = _DEFAULTS | (_FAULT_DEFAULTS if wishes.faults else {}) | (_CHAOS_DEFAULTS if chaos else {})
     resolved = options.resolve(values, config_file, defaults=defaults, command="demo")
     with demo_site.started(wishes, os.environ) as website:
-        plan = launch.plan(launch.Request("demo", run_dir, show), resolved, website.environment)
+        plan = launch.plan(launch.Request("demo", run_dir, show, manager=manager), resolved, website.environment)
         demo_site.remember(run_dir, wishes)
         if chaos:
             options.say(f"a rehearsal with the demo website at {website.url}; everything goes to {run_dir}")
