@@ -145,7 +145,7 @@ class Yard:
     # ------------------------------------------------------------------------------------------------------ account
     async def login(self, request: web.Request) -> Answer:
         error = "<p class=error>Wrong user or password.</p>" if "error" in request.query else ""
-        form = """<form method=post id=form><p class=error hidden></p><input id=user name=user>
+        form = """<form method=post id=form><p class=error hidden>Not to be seen.</p><input id=user name=user>
           <select id=branch name=branch><option value=1>North<option value=2>South</select>
           <input type=checkbox id=terms name=terms><input id=password name=password type=password>
           <button id=send>Log in</button></form>"""

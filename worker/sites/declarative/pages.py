@@ -95,6 +95,10 @@ class Hand:
         """Return the text of what matches, on one line; empty when nothing does."""
         return " ".join(" ".join(await self.ask(pattern, questions.TEXTS)).split())[:500]
 
+    async def sentence(self, pattern: str) -> str:
+        """Return what can be read of what matches, on one line."""
+        return " ".join(" ".join(await self.ask(pattern, questions.SENTENCES)).split())[:500]
+
     async def number(self, pattern: str) -> int | None:
         """Return the first number in the text of what matches; None when there is none."""
         found = _NUMBER.search(await self.text(pattern))

@@ -22,6 +22,11 @@ SHOWN = """all => all.filter(one => {
 """How many of them can be seen."""
 
 TEXTS = "(all, attribute) => all.map(one => (attribute ? one.getAttribute(attribute) : one.textContent) ?? '')"
+SENTENCES = (
+    """all => all.filter(one => one.checkVisibility({visibilityProperty: true})).map(one => one.innerText ?? "")"""
+)
+"""What they say to somebody who looks at the page."""
+
 MARKS = "all => all.map(one => one.outerHTML)"
 LINKS = """(all, attribute) => all.map(one => ({
   url: attribute ? one.getAttribute(attribute) ?? "" : one.href || one.src || one.data || "",

@@ -194,7 +194,7 @@ class Declarative(Site):
 
         await hand.until(decided, hand.patience)
         if await hand.shows(login.refused):
-            raise LoginRefused(f"the site answered: {await hand.text(login.refused or '')}")
+            raise LoginRefused(f"the site answered: {await hand.sentence(login.refused or '')}")
         if await self.is_logged_in(visit):
             return
         answer = visit.answer
@@ -254,7 +254,7 @@ class Declarative(Site):
 
     async def _refuse_missing(self, hand: Hand, vehicle: Vehicle) -> None:
         if vehicle.missing is not None and await hand.shows(vehicle.missing):
-            text = await hand.text(vehicle.missing)
+            text = await hand.sentence(vehicle.missing)
             raise NotFound(f"the site says that it has no such vehicle: {text}")
 
 
