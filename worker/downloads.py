@@ -30,7 +30,18 @@ _CALL = 5.0  # seconds for calls on a finished download
 _WITHOUT_CONTENT = {HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT}
 """Answers after which the browser stays where it is, and no download ever begins."""
 
+_VIEWER = 1.0
+"""Seconds after the answer in which the download of something that could be shown has begun, if it is to be one."""
+
 Trigger = Callable[[], Awaitable[object]]
+
+
+class Shown(Exception):  # noqa: N818 - a way in which a document comes, not an error
+    """The browser shows the document in its viewer instead of downloading it; the answer says where it is."""
+
+    def __init__(self, answer: Navigation) -> None:
+        super().__init__(answer.url)
+        self.answer = answer
 
 
 class DownloadRace:
@@ -60,6 +71,7 @@ class DownloadRace:
         """Run `trigger` and return the download that it starts within `patience` seconds.
 
         Raises:
+            Shown: the browser opened it in its viewer.
             SiteFailure: an error status, the login page or nothing came instead.
         """
         triggered: asyncio.Future[Any] = asyncio.ensure_future(trigger())
@@ -104,14 +116,23 @@ class DownloadRace:
             self._fail(
                 SiteFailure(Kind.SESSION_EXPIRED, "the login page came in place of the download", url=answer.url)
             )
+        elif _opens_in_a_viewer(answer.headers):
+            asyncio.get_running_loop().call_later(_VIEWER, self._fail, Shown(answer))
 
     def _broken(self, url: str, error: str) -> None:
         if "ERR_INVALID_RESPONSE" in error:  # its status came first, if at all
             self._fail(SiteFailure(Kind.DOWNLOAD_REFUSED, "the site refused the download", url=url))
 
-    def _fail(self, failure: SiteFailure) -> None:
+    def _fail(self, failure: SiteFailure | Shown) -> None:
         if not self._begun.done():
             self._begun.set_exception(failure)
+
+
+def _opens_in_a_viewer(headers: dict[str, str]) -> bool:
+    """Say whether a full browser shows such an answer; the headless shell has no viewer and downloads it."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    disposition = headers.get("content-disposition", "").partition(";")[0].strip().lower()
+    return kind == "application/pdf" and disposition != "attachment"
 
 
 def _is_download(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ from worker.access import origin_of
 from worker.browser import Browser
 from worker.deadlines import consume
 from worker.documents import Answer, Staging
-from worker.downloads import DownloadRace, Trigger, finish, forget
+from worker.downloads import DownloadRace, Shown, Trigger, finish, forget
 from worker.failures import classify, refusal
 from worker.masking import Mask
 from worker.names import proposed_name
@@ -408,6 +408,8 @@ class Visit:
         with DownloadRace(self._kit.browser.observer, is_login=self._is_login_url) as race:
             try:
                 download = await race.begin(trigger, self._patience)
+            except Shown as shown:
+                return await self._fetch_shown(shown.answer.url)
             except SiteFailure as failure:
                 raise self._unreachable() or failure from failure
             try:
@@ -421,6 +423,13 @@ class Visit:
                 await forget(download)
         seen = race.answers.get(download.url)
         return download.suggested_filename, arrival, Answer(download.url, dict(seen.headers) if seen else {})
+
+    async def _fetch_shown(self, url: str) -> tuple[str, Path, Answer]:
+        """Bring what the browser opened in its viewer; a page that it was opened in place of comes back."""
+        arrival, answer = await self._fetch(url)
+        if self.page.url == url:
+            await self.page.go_back(wait_until="domcontentloaded")
+        return proposed_name(answer.headers.get("content-disposition", ""), answer.url), arrival, answer
 
     async def _fetch(self, url: str) -> tuple[Path, Answer]:
         """Return where the body of a good answer is now, and what the site said."""
