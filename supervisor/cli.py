@@ -48,6 +48,8 @@ _HIDDEN = {"_clerk": "clerk", "_page": "page"}
 
 _EXAMPLES = """\
   python run.py demo                                try it out, on a website of its own
+  python run.py new-site https://lot.example        draft a recipe for a site: lot.toml
+  python run.py check lot.toml                      try it on one vehicle, step by step
   python run.py start lot.toml --run-dir night      the job itself; the same again goes on
   python run.py status night --watch                look at it
   python run.py explain night                       which references failed, why, and where the evidence is

@@ -344,3 +344,11 @@ def test_doctor_starts_the_browser() -> None:
     """On a machine with a browser its page is shown."""
     result = run("doctor")
     assert "browser starts   it showed a page" in result.stdout
+
+
+def test_a_window_without_a_screen_is_refused(recipe: Path) -> None:
+    """Before a browser is started that would fail with a page of text."""
+    screenless = {**SECRET, "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+    for command in (("check", f"{recipe}:Lot"), ("start", f"{recipe}:Lot", "--run-dir", str(recipe.parent / "night"))):
+        said = refused(*command, "--headed", code=5, environ=screenless)
+        assert said.startswith("a headed browser needs a screen, and there is none")

@@ -95,6 +95,7 @@ def test_a_recipe_in_toml_is_told_of_by_key_and_line(terminal: Terminal, open_si
     assert "harbour-lane" not in said
 
 
+@pytest.mark.long
 def test_a_column_that_is_not_there_is_named_with_those_that_are(terminal: Terminal, lot: LotSite) -> None:
     """As a run would say it; without a reference from the export nothing more is tried."""
     code, said = terminal.run("check", misfit("WrongColumn"), **of_lot(lot))
@@ -114,6 +115,7 @@ def test_a_refused_login_is_tried_once(terminal: Terminal, lot: LotSite) -> None
     assert "wr0ng-one" not in said + (terminal.folder / "seen/check.log").read_text()
 
 
+@pytest.mark.long
 def test_a_vehicle_that_the_site_does_not_have_is_the_sites_word(terminal: Terminal, lot: LotSite) -> None:
     """Exit code 1, with the page that said so and a near reference of the export."""
     recipe = f"{ROOT / 'tests/worker/lot_recipe.py'}:Lot"

@@ -55,6 +55,7 @@ def test_the_demos_login_is_guessed(terminal: Terminal, open_site: Callable[...,
     assert (terminal.folder / "harbour.toml").read_text() == before
 
 
+@pytest.mark.long
 def test_without_a_login_there_is_a_draft_that_says_so(terminal: Terminal, pages: LoginPages) -> None:
     """With what else could be seen, such as an export; --force overwrites."""
     (terminal.folder / "lot.toml").write_text("mine")

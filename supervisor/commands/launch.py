@@ -13,7 +13,7 @@ import msgspec
 from supervisor import chromium, recipes
 from supervisor.commands import options
 from supervisor.config import Resolved
-from supervisor.errors import Exit, UserError
+from supervisor.errors import Exit, MachineError, UserError
 from supervisor.plan import Plan
 from supervisor.shell.run_directory import InUse, RunDirectory
 from supervisor.shell.service import Manager
@@ -22,6 +22,9 @@ from supervisor.views.text import plural
 
 _PORT_SECONDS = 5.0
 """How long one waits for the port of the status page."""
+
+_SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
+"""Variables by which a program finds the screen."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -97,9 +100,13 @@ def browser(resolved: Resolved, environ: dict[str, str]) -> chromium.Browser:
     """Return the browser to use, which is got first where there is none.
 
     Raises:
-        UserError: what was named is none, or there is none and none can be got.
+        UserError: what was named is none, there is none and none can be got, or there is no screen for its window.
     """
     settings = resolved.settings
+    if settings.headed and not any(environ.get(name) for name in _SCREENS):
+        raise MachineError(
+            f"a headed browser needs a screen, and there is none: neither {' nor '.join(_SCREENS)} is set"
+        )
     found = chromium.find(settings.browser, resolved.origins["browser"], headed=settings.headed, environ=environ)
     if found is None:
         found = chromium.obtain(headed=settings.headed, environ=environ, say=options.say)
