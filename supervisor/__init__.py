@@ -6,7 +6,8 @@
     core/        machine.py: handle(event, now) -> commands. No clock, no I/O, no thread, no randomness
     shell/       carries the commands out and turns the world into events: loop, processes, pipes, ledger, publisher,
                  control, the socket by which a run is steered, service, what systemd is told, hooks, who is called,
-                 evidence_limits, what is kept of failures, machine_watch and space, what is left of the machine
+                 evidence_limits, what is kept of failures, machine_watch and space, what is left of the machine,
+                 login_memory, which login was refused
     views/       read a snapshot or the ledger, never the machine: status, metrics, progress and screen, logs, story;
                  server and page, what --serve shows; prometheus; report, with night_figures, night_pictures, comparison
     completion.py    what a shell completes

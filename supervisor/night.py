@@ -20,7 +20,7 @@ from supervisor.errors import Exit, UserError
 from supervisor.finish_by import FinishBy
 from supervisor.plan import Plan
 from supervisor.quiet_hours import QuietHours
-from supervisor.shell import companions, linux, snapshot, sweep, workers
+from supervisor.shell import companions, linux, login_memory, snapshot, sweep, workers
 from supervisor.shell.conductor import Conductor
 from supervisor.shell.control import Control
 from supervisor.shell.evidence_limits import EvidenceLimits
@@ -71,6 +71,9 @@ def run(plan: Plan, page: socket.socket | None = None) -> int:
         )
         try:
             with _ledger(plan, directory) as ledger:
+                if not plan.try_login_again:
+                    login_memory.check(directory, plan.credentials)
+                login_memory.remember(directory, plan.credentials)
                 return _Night(plan, directory, ledger, journal, page).run()
         except UserError as error:
             journal.note(str(error), "ERROR")
@@ -160,7 +163,9 @@ class _Night:
 
     def _work(self) -> Finish:
         settings = self._plan.settings
-        numbers = msgspec.structs.replace(policy(settings), staging_root=str(self._directory.staging_root))
+        numbers = msgspec.structs.replace(
+            policy(settings), staging_root=str(self._directory.staging_root), own_logins=self._plan.own_logins
+        )
         backlog = self._ledger.backlog(time.time())
         if self._plan.refs is None and self._done_before is not None and self._ledger.has_done(self._done_before):
             backlog = msgspec.structs.replace(backlog, has_inventory=False)  # what is new on the site comes along

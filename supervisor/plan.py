@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from supervisor.config import Settings
+from supervisor.shell.login_memory import Credentials
 from supervisor.shell.service import Manager
 
 Show = Literal["live", "plain", "quiet"]
@@ -31,5 +32,11 @@ class Plan(msgspec.Struct, frozen=True):
     environment: dict[str, str]
     """Added to the environment of every worker."""
     show: Show
+    credentials: Credentials
+    """What the login is tried with, unreadable."""
+    try_login_again: bool = False
+    """Also when the site refused it before."""
+    own_logins: bool = False
+    """Each worker logs in for itself."""
     manager: Manager | None = None
     """The service manager that started us and wants to be told how it goes."""

@@ -29,6 +29,8 @@ class Recipe(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()
     exports: bool = True
     """It can bring the references itself."""
+    own_logins: bool = False
+    """Each worker has to log in for itself."""
 
 
 class _Answer(msgspec.Struct):
@@ -40,6 +42,7 @@ class _Answer(msgspec.Struct):
     start_url: str = ""
     secrets: tuple[str, ...] = ()
     exports: bool = True
+    own_logins: bool = False
 
 
 def absolute(site: str) -> str:
@@ -73,7 +76,7 @@ def load(site: str, root: Path, environ: Mapping[str, str]) -> Recipe:
             continue
         if not answer.ok:
             raise RecipeError(answer.error)
-        return Recipe(answer.name, answer.start_url, answer.secrets, answer.exports)
+        return Recipe(answer.name, answer.start_url, answer.secrets, answer.exports, answer.own_logins)
     if outcome.code is None:
         raise RecipeError(f"the recipe {site} was not loaded within {_DEADLINE:.0f} seconds")
     raise RecipeError(f"the recipe {site} ended the process that loaded it (exit code {outcome.code})")

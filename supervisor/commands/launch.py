@@ -15,6 +15,7 @@ from supervisor.commands import options
 from supervisor.config import Resolved
 from supervisor.errors import Exit, MachineError, UserError
 from supervisor.plan import Plan
+from supervisor.shell import login_memory
 from supervisor.shell.run_directory import InUse, RunDirectory
 from supervisor.shell.service import Manager
 from supervisor.views.status import read_status
@@ -38,6 +39,7 @@ class Request(msgspec.Struct, frozen=True):
     column: str | None = None
     refresh: float | None = None
     """Hours after which what was done is done again; None for never."""
+    try_login_again: bool = False
     manager: Manager | None = None
     """The service manager, as from `service.adopt`."""
 
@@ -69,6 +71,9 @@ def plan(request: Request, resolved: Resolved, environment: dict[str, str]) -> P
     if owner is not None:
         raise InUse(directory.path, owner.pid)
     return Plan(
+        credentials=login_memory.credentials(directory, site, recipe.secrets, {**environ, **environment}),
+        try_login_again=request.try_login_again,
+        own_logins=recipe.own_logins,
         settings=resolved.settings,
         site=site,
         site_name=recipe.name,

@@ -38,6 +38,11 @@ from supervisor.shell import service
     type=click.FloatRange(min=0, max=1_000_000),
     help="Do again what was done more than HOURS ago, and ask the site for its references again.  [default: never]",
 )
+@click.option(
+    "--try-login-again",
+    is_flag=True,
+    help="Log in although the site refused the same user and password before.",
+)
 @options.show_option
 @options.setting_options()
 def command(
@@ -47,6 +52,7 @@ def command(
     refs: Path | None,
     column: str | None,
     refresh: float | None,
+    try_login_again: bool,
     show: str | None,
     config_file: Path | None,
     **values: Any,
@@ -62,7 +68,7 @@ def command(
     if column is not None and refs is None:
         raise click.UsageError("--column needs --refs")
     resolved = options.resolve(values, config_file)
-    request = launch.Request(site, run_dir, show, refs, column, refresh, manager)
+    request = launch.Request(site, run_dir, show, refs, column, refresh, try_login_again, manager)
     if site != "demo" or os.environ.get(demo_site.URL_VARIABLE):
         return launch.run(launch.plan(request, resolved, {}))
     with demo_site.started(demo_site.remembered(run_dir) or demo_site.Wishes(), os.environ) as website:

@@ -263,6 +263,13 @@ class LedgerReader:
             if kind is None or reference.error_kind == kind:
                 yield reference
 
+    def last_login(self) -> IncidentRow | None:
+        """Return the last ``logged_in`` or ``login_refused`` of the run's history."""
+        row = self._db.execute(
+            _INCIDENTS + " WHERE what IN ('logged_in', 'login_refused') ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        return IncidentRow(*row) if row else None
+
     def incidents(self, after: int = 0) -> Iterator[IncidentRow]:
         """Yield the history of the run, from the incident after the given id on."""
         for row in self._db.execute(_INCIDENTS + " WHERE id > ? ORDER BY id", (after,)):

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.end_to_end.harness import Night, Site, until
+from tests.end_to_end.harness import ROOT, Night, Site, until
 
+RECIPES = ROOT / "tests" / "end_to_end" / "recipes.py"
 Begin = Callable[..., Night]
 OpenSite = Callable[..., Site]
 
@@ -72,6 +73,33 @@ def test_a_session_that_expires_is_renewed_once_and_blames_nobody(begin: Begin, 
     entries = run.check(site.truth)
     assert {entry.attempts for entry in entries.values()} == {1}
     assert site.log()["logins"] == 2
+
+
+def test_a_session_stolen_twice_costs_two_logins(begin: Begin, open_site: OpenSite) -> None:
+    """Somebody else logs in twice in the night: each time one worker renews the session, and the night is complete."""
+    site = open_site(24)
+    run = begin(site.url)
+    run.start()
+    for theft in (1, 2):
+        run.wait_for_completed(4 * theft)
+        site.order("expire-sessions")
+        until(lambda logins=theft + 1: site.log()["logins"] >= logins, "somebody logs in again")
+    assert run.end() == 0, run.said + run.log
+    assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
+    assert site.log()["logins"] == 3
+
+
+def test_each_worker_logs_in_for_itself_where_the_recipe_says_so(begin: Begin, open_site: OpenSite) -> None:
+    """One login a worker, and when all sessions are gone one more for each; nobody pays."""
+    site = open_site(20)
+    run = begin(site.url, f"{RECIPES}:OwnLogins", workers=2)
+    run.start()
+    until(lambda: site.log()["logins"] == 2, "both have logged in")
+    run.wait_for_completed(4)
+    site.order("expire-sessions")
+    assert run.end() == 0, run.said + run.log
+    assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
+    assert 3 <= site.log()["logins"] <= 4
 
 
 def test_a_site_that_asks_for_patience_gets_it(begin: Begin, open_site: OpenSite) -> None:

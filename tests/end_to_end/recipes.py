@@ -199,6 +199,12 @@ class ExportsHtml(Demo):
         return Inventory(file, column="Stock No")
 
 
+class OwnLogins(Demo):
+    """Each worker logs in for itself."""
+
+    session = "own"
+
+
 class Elsewhere(Demo):
     """The same under the name of another site."""
 

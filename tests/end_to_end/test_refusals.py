@@ -15,7 +15,7 @@ OpenSite = Callable[..., Site]
 
 
 def test_a_wrong_password_ends_the_run_at_the_first_refusal(begin: Begin, open_site: OpenSite) -> None:
-    """Exit code 4, one refused login at the site and no more, and the password is in no file of the run."""
+    """Exit code 4, one refused login and no more, whoever starts it again; the password is in no file of the run."""
     site = open_site(4)
     run = begin(site.url)
     run.environ["NIGHTFLEET_DEMO_PASSWORD"] = "quite-wrong-42"  # noqa: S105 - wrong on purpose
@@ -23,6 +23,13 @@ def test_a_wrong_password_ends_the_run_at_the_first_refusal(begin: Begin, open_s
     assert site.log()["refusals"] == 1
     assert "Traceback" not in run.said
     run.check_nothing_left()
+    assert run.run() == 4, "the same command again"
+    assert site.log()["refusals"] == 1, "the same password was tried again"
+    assert "--try-login-again" in run.said
+    run.environ["NIGHTFLEET_DEMO_PASSWORD"] = "also-wrong-42"  # noqa: S105 - as above
+    assert run.run() == 4, run.said
+    assert run.run("--try-login-again") == 4, run.said
+    assert site.log()["refusals"] == 3
     for path in run.folder.rglob("*"):
         assert not path.is_file() or b"quite-wrong-42" not in path.read_bytes(), path
 

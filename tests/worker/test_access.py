@@ -51,7 +51,7 @@ def brought(child: Child, ref: str = "A") -> Succeeded | Failed:
 
 
 def refused(child: Child) -> ErrandFailed:
-    child.send(LogIn(1, 30))
+    child.send(LogIn(1, str(child.folder / "login"), 30))
     return child.expect(ErrandFailed)
 
 

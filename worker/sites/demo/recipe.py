@@ -33,13 +33,15 @@ class Demo(Site):
         self.start_url = f"{base}/inventory"
         self.login_url = f"{base}/login"
         self._vehicles = f"{base}/vehicle"
+        names = ("NIGHTFLEET_DEMO_USER", "NIGHTFLEET_DEMO_PASSWORD")
+        self.secrets = tuple(name for name in names if os.environ.get(name) or os.environ.get(f"{name}_FILE"))
 
     async def log_in(self, visit: "Visit") -> None:
         """Fill in the form; the website answers a wrong password with the form again and a sentence in it."""
         page = visit.page
         await visit.goto(self.login_url)
-        await page.fill("#user", _secret(visit, "NIGHTFLEET_DEMO_USER"))
-        await page.fill("#password", _secret(visit, "NIGHTFLEET_DEMO_PASSWORD"))
+        await page.fill("#user", self._secret(visit, "NIGHTFLEET_DEMO_USER"))
+        await page.fill("#password", self._secret(visit, "NIGHTFLEET_DEMO_PASSWORD"))
         async with page.expect_navigation(wait_until="domcontentloaded") as navigation:
             await page.click("#log-in button")
         response = await navigation.value
@@ -53,6 +55,9 @@ class Demo(Site):
         error = page.locator("#log-in .error")
         if await error.count():
             raise LoginRefused(f"the site answered: {await error.inner_text()}")
+
+    def _secret(self, visit: "Visit", name: str) -> str:
+        return visit.secret(name) if name in self.secrets else DEFAULTS[name]
 
     async def is_logged_in(self, visit: "Visit") -> bool:
         """Look for the way out."""
@@ -85,8 +90,3 @@ class Demo(Site):
 
 async def _click(visit: "Visit", name: str) -> None:
     await visit.download(lambda: visit.page.click(f'.document[data-name="{name}"]'), name)
-
-
-def _secret(visit: "Visit", name: str) -> str:
-    given = os.environ.get(name) or os.environ.get(f"{name}_FILE")
-    return visit.secret(name) if given else DEFAULTS[name]
