@@ -41,7 +41,7 @@ from supervisor.shell import service
 @click.option(
     "--try-login-again",
     is_flag=True,
-    help="Log in although the site refused the same user and password before.",
+    help="Log in although the site refused the same user and password before.  [default: off]",
 )
 @options.show_option
 @options.setting_options()
