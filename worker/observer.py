@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from loguru import logger
-from playwright.async_api import BrowserContext, ConsoleMessage, Download, Page, Request, Response
+from playwright.async_api import BrowserContext, ConsoleMessage, Download, Page, Request, Response, WebError
 
 from worker.hosts import is_foreign
 from worker.masking import Mask
@@ -46,7 +46,7 @@ class Observer:
         self.requests: deque[str] = deque(maxlen=_KEPT)
         """The last answers, one line each, masked."""
         self.console: deque[str] = deque(maxlen=_KEPT)
-        """The last errors on the console, masked."""
+        """The last errors on the console and in scripts, masked."""
         self.popups: list[Page] = []
         self.last_navigation: Navigation | None = None
         self.last_refusal: tuple[int, str] | None = None
@@ -63,6 +63,7 @@ class Observer:
         context.on("response", guarded(self._answered))
         context.on("requestfailed", guarded(self._failed))
         context.on("console", guarded(self._printed))
+        context.on("weberror", guarded(self._raised))
 
     def attend(self, page: Page) -> None:
         """Take `page` for the main one: its crash is the attempt's, any other page is a popup."""
@@ -103,7 +104,7 @@ class Observer:
 
     def _answered(self, response: Response) -> None:
         request = response.request
-        self._note(f"{response.status} {request.method} {response.url}")
+        self.note(f"{response.status} {request.method} {response.url}")
         if response.status >= 400:  # noqa: PLR2004 - HTTP's border between answers and refusals
             self.last_refusal = (response.status, response.url)
         if request.is_navigation_request():
@@ -115,7 +116,7 @@ class Observer:
 
     def _failed(self, request: Request) -> None:
         foreign = is_foreign(request.url, self._hosts)
-        self._note(f"{'blocked' if foreign else request.failure} {request.method} {request.url}")
+        self.note(f"{'blocked' if foreign else request.failure} {request.method} {request.url}")
         if foreign:
             self._report(urlsplit(request.url).hostname or "")
         if request.is_navigation_request():
@@ -133,11 +134,16 @@ class Observer:
         if message.type == "error":
             self.console.append(self._mask(message.text)[:500])
 
+    def _raised(self, error: WebError) -> None:
+        text = str(error.error).partition("\n")[0]
+        self.console.append(self._mask(f"uncaught in a script: {text}")[:500])
+
     def _downloading(self, download: Download) -> None:
         if self.on_download is not None:
             self.on_download(download)
 
-    def _note(self, line: str) -> None:
+    def note(self, line: str) -> None:
+        """Remember an answer, in one line."""
         self.requests.append(self._mask(line)[:500])
 
 

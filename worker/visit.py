@@ -444,6 +444,7 @@ class Visit:
             else:
                 response = await fetching.fetch(self.context, url, arrival, limits, fields=fields)
             answer = Answer(response.url, response.headers)
+            self._kit.browser.observer.note(f"{response.status} GET {response.url} (a document)")
             await fetching.dispose(response)
             self._judge(response.status, answer)
         except BaseException:

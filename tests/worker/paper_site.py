@@ -42,7 +42,7 @@ BODIES = {
     "204": '<a class=click data-name=x.pdf href="/nothing">a</a>',
     "204-fetch": '<a class=document href="/nothing">a</a>',
     "noisy": """<script>
-        for (let count = 0; count < 100; count++) console.error(`trouble number ${count} with token=hidden-one`);
+        for (let count = 0; count < 100; count++) console.error(`trouble number ${count} at /x?token=hidden-one`);
         setTimeout(() => { throw new Error('a script of the page broke'); }, 0);
     </script><img src="/no-such-picture.png?sig=hidden-two"><a class=document href="/zero.pdf">a</a>""",
     "blank-many": "".join(

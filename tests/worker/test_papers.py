@@ -166,6 +166,26 @@ def test_a_document_that_stands_still_is_given_up_long_before_the_deadline(worke
         worker.expect(Ready)
 
 
+def test_a_failure_leaves_what_the_page_complained_about_and_what_the_site_answered_last(worker: Child) -> None:
+    """Bounded, with the document's own answer, and without tokens."""
+    answer, staging = assign(worker, "noisy")
+    assert isinstance(answer, Failed), worker.said()
+    assert answer.message == "zero.pdf is empty"
+    text = (staging / "evidence" / "error.txt").read_text("utf-8")
+    complaints = text.partition("last errors on the console:\n")[2].partition("\n\n")[0].splitlines()
+    assert 10 < len(complaints) <= 20
+    assert any("a script of the page broke" in line for line in complaints)
+    assert any("trouble number 99" in line for line in complaints)
+    answers = text.partition("last answers of the site:\n")[2].partition("\n\n")[0].splitlines()
+    assert any(line.startswith("404 GET") and "no-such-picture.png" in line for line in answers)
+    assert any(line.startswith("200 GET") and line.endswith("/zero.pdf (a document)") for line in answers)
+    assert "zero.pdf" in text.partition("url: ")[2].partition("\n")[0]
+    assert "hidden-one" not in text
+    assert "hidden-two" not in text
+    assert (staging / "evidence" / "screenshot.png").stat().st_size > 0
+    assert "setTimeout" in (staging / "evidence" / "page.html").read_text("utf-8")
+
+
 def test_documents_may_appear_late_and_in_a_range(start: Callable[..., Child]) -> None:
     """They are waited for until there are enough and no more come; too few and too many have their reasons."""
     child = start(site=f"{RECIPES}:OneToFour")
