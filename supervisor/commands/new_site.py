@@ -57,7 +57,7 @@ def command(*, url: str, output: Path | None, force: bool, config_file: Path | N
     if found.login is not None:
         click.echo(f"the login page is {clean(found.login.url)} {clean(found.login.title, 80)!r}")
     elif found.basic:
-        click.echo("the site asks for user and password by HTTP itself, so there is no login form to describe")
+        click.echo("the site asks for user and password by HTTP itself, and not with a form: the draft says so")
     else:
         click.echo("no field for a password was found: the draft is for a site without a login")
     recipes.load(str(target), options.ROOT, os.environ)

@@ -70,11 +70,11 @@ def skeleton(found: Found, *, name: str, schema: str, day: date) -> Skeleton:
         "",
         f"base_url = {_text(base)}",
         *_start(found, base),
-        *(_login(found.login, base, secrets) if found.login else _no_login(found)),
+        *(_login(found.login, base, secrets) if found.login else _no_login(found, secrets)),
         *_rest(found),
     ]
     gaps = tuple(number for number, line in enumerate(lines, 1) if line.startswith(GAP))
-    return Skeleton("\n".join(lines) + "\n", secrets if found.login else (), gaps)
+    return Skeleton("\n".join(lines) + "\n", secrets if found.login or found.basic else (), gaps)
 
 
 def _start(found: Found, base: str) -> list[str]:
@@ -128,11 +128,15 @@ def _login(login: LoginForm, base: str, secrets: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _no_login(found: Found) -> list[str]:
+def _no_login(found: Found, secrets: tuple[str, ...]) -> list[str]:
     if found.basic:
+        user, password = secrets
         return [
             "",
-            f"{GAP}: the site asks for user and password by HTTP itself (basic authentication), not with a form.",
+            "# The site asks for user and password by HTTP itself, not with a form.",
+            "[access.basic_auth]",
+            f"user = {_text(user)}",
+            f"password = {_text(password)}",
         ]
     return [
         "",

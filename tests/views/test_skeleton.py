@@ -72,7 +72,7 @@ def test_a_site_without_a_login_gets_a_draft_without_one() -> None:
     assert "login" not in tomllib.loads(draft(nothing))
     assert "no field for a password was found" in draft(nothing)
     basic = Found("https://lot.example/", "https://lot.example/", "Lot", None, basic=True)
-    assert "basic authentication" in draft(basic)
+    assert tomllib.loads(draft(basic))["access"]["basic_auth"] == {"user": "LOT_USER", "password": "LOT_PASSWORD"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ class LoginPages(LotSite):
             "/dialog": self.dialog,
             "/register": self.register,
             "/open": self.open,
+            "/basic": self.basic,
             "/data.json": self.data,
         }
 
@@ -48,3 +49,7 @@ class LoginPages(LotSite):
 
     async def data(self, _request: web.Request) -> Answer:
         return web.json_response({})
+
+    async def basic(self, _request: web.Request) -> Answer:
+        """A page that asks for user and password by HTTP."""
+        raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Basic realm="lot"'})

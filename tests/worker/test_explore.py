@@ -38,7 +38,7 @@ def test_what_a_website_shows_before_its_login() -> None:
     site = LoginPages()
     site.start()
     try:
-        seen = asyncio.run(look(site.url, "/", "/dialog", "/register", *NO_PAGES, "http://nowhere.invalid/"))
+        seen = asyncio.run(look(site.url, "/", "/dialog", "/register", "/basic", *NO_PAGES, "http://nowhere.invalid/"))
     finally:
         site.stop()
 
@@ -61,6 +61,10 @@ def test_what_a_website_shows_before_its_login() -> None:
     assert registration.password.selector == 'input[name="password"]'
     assert registration.submit is not None
     assert registration.submit.label == "Go"
+
+    basic = seen["/basic"]
+    assert isinstance(basic, Found)
+    assert (basic.basic, basic.login) == (True, None)
 
     for path, said in NO_PAGES.items():
         assert seen[path] == Problem(f"{site.url}{path} {said}")
