@@ -93,6 +93,7 @@ def test_a_whole_tree_that_stood_still_blames_nobody(begin: Begin, open_site: Op
     for member in members:
         linux.send_signal(member.pid, member.start_time, signal.SIGCONT)
     assert run.end() == 0, run.said + run.log
-    run.check(site.truth)
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1}, "a time-out of the pause was charged"
     assert run.status is not None
     assert run.status.metrics.kills == 0, run.log

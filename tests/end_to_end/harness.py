@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from supervisor import demo_site
 from supervisor.rehearsal import Family, Tracked, Tracking, read_tracking, role
@@ -54,15 +55,33 @@ class Site:
     """The demo website with its control endpoints, as a process of its own."""
 
     def __init__(self, vehicles: int, faults: str = "none") -> None:
-        command = [sys.executable, "-m", "worker.sites.demo", "--port", "0", "--control", "--until-stdin-closes"]
-        command += ["--vehicles", str(vehicles), "--faults", faults]
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
+        self._command = [sys.executable, "-m", "worker.sites.demo", "--control", "--until-stdin-closes"]
+        self._command += ["--vehicles", str(vehicles), "--faults", faults]
+        self._process = self._start(0)
         assert self._process.stdout is not None
-        assert select.select([self._process.stdout], [], [], LONGEST)[0], "the website does not start"
         self.url: str = json.loads(self._process.stdout.readline())["url"]
         self.truth = demo_site.Website(self.url, demo_site.Wishes(), {}, self._process.pid).truth()
+
+    def _start(self, port: int) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [*self._command, "--port", str(port)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], LONGEST)[0], "the website does not start"
+        return process
+
+    def crash(self) -> None:
+        """Kill the website: nobody listens any more, and every session is forgotten."""
+        self._process.kill()
+        self._process.wait()
+
+    def start_again(self) -> None:
+        """Start a website that crashed, where it was."""
+        self._process = self._start(urlsplit(self.url).port or 0)
 
     def order(self, order: str) -> None:
         """Order a trouble, or the end of it."""
@@ -100,6 +119,8 @@ class Night:
         self.family = Family(self._token, MARK)
         self.environ = {**os.environ, demo_site.URL_VARIABLE: url, MARK: self._token}
         self.said = ""
+        self.cgroup: Path | None = None
+        """The control group in which the supervisor and all it starts live; None for our own."""
         self.limit_descriptors = 0
         """Of open files for the supervisor and all it starts; 0 for as many as we have."""
         self.process: subprocess.Popen[str] | None = None
@@ -108,6 +129,8 @@ class Night:
         """Start the supervisor, or start it again."""
         self.family.members()
         command = ["prlimit", f"--nofile={self.limit_descriptors}"] if self.limit_descriptors else []
+        if self.cgroup is not None:
+            command += ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(self.cgroup)]
         command += [sys.executable, str(ROOT / "run.py"), "start", self.site, "--run-dir", str(self.folder)]
         with self.folder.with_name(f"{self.folder.name}.out").open("a") as out:
             self.process = subprocess.Popen(

@@ -1,0 +1,156 @@
+"""Trouble outside with real browsers: nobody pays for it, and the night completes by itself."""
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.harness import Night, Site, until
+
+Begin = Callable[..., Night]
+OpenSite = Callable[..., Site]
+_MEMORY = Path("/sys/fs/cgroup/memory")
+_MB = 1_000_000
+
+
+def _starts(run: Night) -> list[float]:
+    """Return when each attempt was started, in seconds since the epoch."""
+    with sqlite3.connect(f"file:{run.folder / 'ledger.db'}?mode=ro", uri=True) as ledger:
+        rows = ledger.execute("SELECT started_at FROM attempt ORDER BY id").fetchall()
+    return [datetime.fromisoformat(row[0]).timestamp() for row in rows]
+
+
+def test_a_site_that_crashes_and_comes_back_costs_nobody_an_attempt(begin: Begin, open_site: OpenSite) -> None:
+    """Connections are refused, then the site is back and has forgotten every session: one attempt each."""
+    site = open_site(20)
+    run = begin(site.url, workers=3)
+    run.start()
+    run.wait_for_completed(2)
+    site.crash()
+    until(lambda: run.status and run.status.site.state not in {"up", "unknown"}, "the breaker opens")
+    site.start_again()
+    assert run.end() == 0, run.said + run.log
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1}
+
+
+def test_the_last_reference_pays_nothing_for_an_outage(begin: Begin, open_site: OpenSite) -> None:
+    """A single one is left when the site breaks down: a login tells, and the run waits for it."""
+    site = open_site(1)
+    run = begin(site.url, workers=1, max_retries=0)
+    run.start()
+    run.wait_for_log("the inventory has")
+    site.order("down?mode=503")
+    until(lambda: run.status and run.status.site.state not in {"up", "unknown"}, "the breaker opens")
+    site.order("up")
+    assert run.end() == 0, run.said + run.log
+    (entry,) = run.check(site.truth).values()
+    assert entry.attempts == 1
+
+
+def test_limits_on_references_and_requests_hold(begin: Begin, open_site: OpenSite) -> None:
+    """No two references closer than half their distance; requests, as the browsers report them, hold all back."""
+    site = open_site(4)
+    run = begin(site.url, references_per_minute=40)
+    assert run.run() == 0, run.said + run.log
+    run.check(site.truth)
+    starts = _starts(run)
+    assert min(later - earlier for earlier, later in pairwise(starts)) > 0.6
+    run = begin(site.url, name="requests", requests_per_minute=60)
+    assert run.run() == 0, run.said + run.log
+    run.check(site.truth)
+    starts = _starts(run)
+    # A vehicle takes five or six; login, export and the first one use up the 15 that may be saved, then one a second.
+    assert starts[-1] - starts[0] > 6.0
+
+
+def test_nothing_is_handed_out_in_quiet_hours(begin: Begin, open_site: OpenSite) -> None:
+    """A run that begins in them logs nobody in and says why it waits."""
+    site = open_site(3)
+    now = datetime.now().astimezone()
+    quiet = f"{now - timedelta(minutes=2):%H:%M}-{now + timedelta(minutes=30):%H:%M}"
+    run = begin(site.url, quiet_hours=quiet)
+    run.start()
+    until(lambda: run.status and run.status.run.state == "paused" and run.status, "it pauses")
+    until(lambda: run.status and all(w.state == "idle" for w in run.status.workers), "the workers are ready")
+    assert run.status is not None
+    assert run.status.run.reason.startswith("quiet hours until ")
+    assert site.log()["logins"] == 0
+    for process in run.family.members():
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert "Max core file size        0 " in limits, "no browser leaves a core dump on the disk"
+    run.send(signal.SIGTERM)
+    assert run.end() == 3, run.said + run.log
+
+
+def test_a_machine_without_memory_to_spare_lets_workers_go_and_completes(begin: Begin, open_site: OpenSite) -> None:
+    """More is to be kept free than the machine has: worker after worker is let go, and what they held pays nothing."""
+    site = open_site(12)
+    run = begin(site.url, workers=3, memory_reserve=900_000_000_000, worker_delay=1)
+    assert run.run() == 0, run.said + run.log
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1}
+    assert "the machine is short of memory" in run.log
+    assert "is let go" in run.log
+    assert run.log.count("starts") == 3, "nobody took the place of who was let go"
+
+
+@pytest.fixture
+def memory_group() -> Iterator[Path]:
+    """A memory control group of version 1 of our own."""
+    group = _MEMORY / f"nightfleet-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no memory control group can be made here: {error}")
+    yield group
+    until(lambda: not (group / "cgroup.procs").read_text().strip(), "the group is empty", 30)
+    group.rmdir()
+
+
+@pytest.mark.long
+def test_a_tight_control_group_sheds_workers_until_there_is_room(
+    memory_group: Path, begin: Begin, open_site: OpenSite
+) -> None:
+    """With the limit drawn close workers are let go before the kernel kills; with room they come back."""
+    site = open_site(40)
+    run = begin(site.url, workers=3, worker_delay=2, memory_reserve=400 * _MB)
+    run.cgroup = memory_group
+    run.start()
+    run.wait_for_completed(2)
+    used = int((memory_group / "memory.usage_in_bytes").read_text())
+    (memory_group / "memory.limit_in_bytes").write_text(str(used + 300 * _MB))
+    run.wait_for_log("is let go")
+    until(
+        lambda: run.status and sum(worker.state == "vacant" for worker in run.status.workers) >= 1, "a worker is gone"
+    )
+    (memory_group / "memory.limit_in_bytes").write_text("-1")
+    run.wait_for_log("has enough memory again")
+    assert run.end(240) == 0, run.said + run.log
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1}
+    assert int((memory_group / "memory.failcnt").read_text()) == 0, "the limit was met"
+
+
+@pytest.mark.long
+def test_a_site_that_is_down_for_a_minute_is_waited_for(begin: Begin, open_site: OpenSite) -> None:
+    """Growing pauses, one probe at a time: few questions while it is down, and one attempt each."""
+    site = open_site(20)
+    run = begin(site.url, workers=3)
+    run.start()
+    run.wait_for_completed(2)
+    before = len(_starts(run))
+    site.crash()
+    time.sleep(40)  # the length of the outage is what is tested
+    asked = len(_starts(run)) - before
+    site.start_again()
+    assert run.end() == 0, run.said + run.log
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1}
+    assert asked <= 12, "the site was asked again and again"
