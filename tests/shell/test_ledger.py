@@ -16,6 +16,7 @@ from supervisor.core.records import (
     Record,
     ReferenceGivenUp,
     ReferenceReopened,
+    SuccessDoubted,
 )
 from supervisor.errors import Exit
 from supervisor.shell import ledger_schema
@@ -127,6 +128,20 @@ def test_an_attempt_can_be_forgiven_afterwards(store: Store) -> None:
         store.ledger.apply(forgiven[:1], WALL)
 
 
+def test_a_success_that_is_doubted_makes_its_reference_pending_and_keeps_its_documents(store: Store) -> None:
+    """The attempt is taken back; what it brought is accounted for until the next attempt replaces it."""
+    (entry,) = entries(store, "A")
+    store.start(entry, 1)
+    store.ledger.apply([AttemptSucceeded(1, entry.ref_id, (), ())], WALL)
+    store.ledger.apply([SuccessDoubted(1, entry.ref_id)], WALL)
+    assert totals(store) == Totals(total=1, pending=1)
+    assert [one.attempts for one in store.ledger.backlog(WALL).entries] == [0]
+    with LedgerReader(store.run.ledger) as reader:
+        attempt = reader.attempt(1)
+        assert attempt is not None
+        assert (attempt.outcome, attempt.kind) == ("uncounted", "session_expired")
+
+
 def test_a_reference_is_given_up_and_reopened(store: Store) -> None:
     """Given up without an attempt it has failed, with its reason; reopened it begins anew."""
     (entry,) = entries(store, "A")
@@ -151,6 +166,7 @@ def test_a_reference_is_given_up_and_reopened(store: Store) -> None:
         AttemptStarted(1, 2, 1, slot=1, incarnation=1),
         AttemptStarted(2, 99, 1, slot=1, incarnation=1),
         ReferenceReopened(1),
+        SuccessDoubted(1, 1),
         ReferenceGivenUp(1, Kind.TIMEOUT, ""),
         AttemptForgiven(1, 1, reopen=False),
     ],

@@ -36,6 +36,10 @@ class Lot(Site):
         await visit.goto(self.start_url)
         return Inventory(await visit.save(lambda: visit.page.click("#export"), "inventory.csv"), column="Stock No")
 
+    async def request_headers(self, visit: "Visit") -> dict[str, str]:
+        token = await visit.page.evaluate("localStorage.getItem('token')")
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
     async def process(self, visit: "Visit", reference: str) -> None:
         visit.step("open the vehicle")
         if reference == "raises":

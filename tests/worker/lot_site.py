@@ -31,6 +31,8 @@ _PLAIN = {
     "attached-500-blank": '<a class=click data-name=b.pdf target=_blank href="/attached-500">a</a>',
     "stalled": '<a class=click data-name=s.pdf href="/stalled">a</a>',
     "meta": '<meta http-equiv=refresh content="0;url=/inventory"><a class=document href="/pdf/a.pdf">a</a>',
+    "guarded": '<a class=document href="/guarded/a.pdf">a</a>',
+    "lapses": '<a class=document href="/lapse/a.pdf">a</a>',
     "idle": "<a class=click data-name=x.pdf href=/never>x</a>",
 }
 
@@ -55,6 +57,8 @@ class LotSite:
         self.idle = threading.Event()
         """Set when somebody opens the vehicle whose recipe waits for ever on a page that is fine."""
         self.sessions: set[str] = set()
+        self.agents: dict[str, str] = {}
+        """The user agent to which each session was given."""
         self.bodies = dict(_PLAIN)
         """What the page of each reference shows."""
         self.statuses: dict[str, tuple[int, dict[str, str]]] = {}
@@ -100,6 +104,8 @@ class LotSite:
             "/html.pdf": self.html,
             "/stalled": self.stalled,
             "/never": self.never,
+            "/guarded/{name}": self.guarded,
+            "/lapse/{name}": self.lapse,
         }
 
     def _known(self, request: web.Request) -> bool:
@@ -117,6 +123,7 @@ class LotSite:
             raise web.HTTPSeeOther("/login?error=1")
         sid = f"session-number-{self.logins}"
         self.sessions.add(sid)
+        self.agents[sid] = request.headers["User-Agent"]
         answer = web.HTTPSeeOther("/inventory")
         answer.set_cookie("sid", sid)
         raise answer
@@ -125,7 +132,21 @@ class LotSite:
         if not self._known(request):
             raise web.HTTPSeeOther("/login")
         stored = "<script>if (!sessionStorage.tab) sessionStorage.tab = 'kept'</script>"
-        return self._page(f"<a id=export href=/export>export</a>{stored}")
+        token = f"<script>localStorage.token = 'token-of-{request.cookies['sid']}'</script>"
+        return self._page(f"<a id=export href=/export>export</a>{stored}{token}")
+
+    async def guarded(self, request: web.Request) -> Answer:
+        """A document for who has the session, its token as a header, and the browser that logged in."""
+        sid = request.cookies.get("sid", "")
+        authorized = request.headers.get("Authorization") == f"Bearer token-of-{sid}"
+        if not (self._known(request) and authorized and request.headers["User-Agent"] == self.agents[sid]):
+            raise web.HTTPUnauthorized
+        return await self.document(request)
+
+    async def lapse(self, _request: web.Request) -> Answer:
+        """The session ends with this request, which is answered with a page that asks for no password."""
+        self.sessions.clear()
+        return web.Response(text="<!DOCTYPE html><html>Welcome! Please choose.</html>", content_type="text/html")
 
     async def export(self, _request: web.Request) -> Answer:
         return web.Response(
