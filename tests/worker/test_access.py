@@ -144,7 +144,7 @@ def test_a_proxy_with_a_password_carries_pages_and_documents(
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("tls", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_proxy_that_refuses_the_password_is_a_refused_login(
     knock: Knock, authority: trustme.CA, *, tls: bool
 ) -> None:
