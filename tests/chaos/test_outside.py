@@ -54,6 +54,7 @@ def test_the_last_reference_pays_nothing_for_an_outage(begin: Begin, open_site: 
     assert entry.attempts == 1
 
 
+@pytest.mark.long
 def test_limits_on_references_and_requests_hold(begin: Begin, open_site: OpenSite) -> None:
     """No two references closer than half their distance; requests, as the browsers report them, hold all back."""
     site = open_site(4)
@@ -89,6 +90,7 @@ def test_nothing_is_handed_out_in_quiet_hours(begin: Begin, open_site: OpenSite)
     assert run.end() == 3, run.said + run.log
 
 
+@pytest.mark.long
 def test_a_machine_without_memory_to_spare_lets_workers_go_and_completes(begin: Begin, open_site: OpenSite) -> None:
     """More is to be kept free than the machine has: worker after worker is let go, and what they held pays nothing."""
     site = open_site(12)
