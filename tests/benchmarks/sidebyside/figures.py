@@ -61,6 +61,11 @@ def _rate(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
+def _label(height: float, runs: list[Result]) -> str:
+    right, vehicles = sum(run.right for run in runs), sum(run.vehicles for run in runs)
+    return f"{height:.1f}" if right == vehicles else f"{height:.1f}\n{right} of\n{vehicles}"
+
+
 def write_json(path: Path, machine: str, results: list[Result]) -> None:
     """Write every single run."""
     known = {"machine": machine, "runs": msgspec.to_builtins(results)}
@@ -68,7 +73,7 @@ def write_json(path: Path, machine: str, results: list[Result]) -> None:
 
 
 def plot(path: Path, machine: str, results: list[Result]) -> None:
-    """Draw the rate of right vehicles over the whole run, a group of bars for each scenario."""
+    """Draw the steady rates, a group of bars for each scenario; where not all came right, how many is written above."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - of the group `bench`, slow to load
     from matplotlib.figure import Figure  # noqa: PLC0415 - as above
 
@@ -79,15 +84,15 @@ def plot(path: Path, machine: str, results: list[Result]) -> None:
     axes: Any = figure.add_subplot()
     width = 0.8 / len(names)
     for index, (name, colour) in enumerate(zip(names, _COLOURS, strict=False)):
-        heights = []
-        for scenario in scenarios:
-            runs = [run.whole for run in results if run.scenario == scenario and run.contestant == name]
-            heights.append(median(runs) if runs else 0.0)
+        found = [
+            [run for run in results if run.scenario == scenario and run.contestant == name] for scenario in scenarios
+        ]
+        heights = [_steady(runs) or 0.0 for runs in found]
         places = [place - 0.4 + width * (index + 0.5) for place in range(len(scenarios))]
         bars = axes.bar(places, heights, width * 0.9, label=name, color=colour)
-        axes.bar_label(bars, fmt="%.1f", fontsize=7)
+        axes.bar_label(bars, [_label(height, runs) for height, runs in zip(heights, found, strict=True)], fontsize=6)
     axes.set_xticks(range(len(scenarios)), scenarios)
-    axes.set_ylabel("vehicles with right documents a second")
+    axes.set_ylabel("vehicles a second, steady state", fontsize=8)
     axes.set_title(machine, fontsize=8)
     axes.legend(fontsize=7, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
