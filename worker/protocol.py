@@ -258,6 +258,8 @@ class Failed(FromWorker, frozen=True, tag=True):
     """HTTP status, 0 where there is none."""
     retry_after: Seconds | None = None
     steps: tuple[Step, ...] = ()
+    proven_ago: Seconds | None = None
+    """Seconds since a page was asked for that turned out to be one for who is logged in; null where none was."""
 
 
 Inbound = Adopt | LogIn | ExportInventory | ProveSession | UseSession | Assign | Refresh | ShutDown

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ _CLEAN = frozenset({
 """The site's own answers, after which the page is as good as before: no way back to the inventory is needed."""
 
 _MAY_BE_THE_SESSION = frozenset({
+    Kind.FORBIDDEN,
     Kind.NOT_FOUND,
     Kind.DOCUMENT_INVALID,
     Kind.DOCUMENTS_MISSING,
@@ -98,6 +100,15 @@ _NOT_OF_A_LOGIN = frozenset({
     Kind.EXPORT_INVALID,
 })  # fmt: skip
 """Kinds that speak of a reference or a session, neither of which a login has: it simply did not succeed."""
+
+
+class _Look(Enum):
+    """What a look at the inventory page after a failure told of the session."""
+
+    NEEDLESS = "needless"
+    PROVEN = "proven"
+    LOST = "lost"
+    """The page did not come; the browser has to find its way back."""
 
 
 class Worker:
@@ -165,8 +176,9 @@ class Worker:
                 self._answer(Succeeded(message.attempt, visit.documents, steps, visit.proven))
                 await self._count_reference()
                 return
-            failure, sound = await self._look_behind(failure)
-            ready = sound and self._is_clean(failure)
+            asked = time.monotonic()
+            failure, found = await self._look_behind(failure)
+            ready = found is not _Look.LOST and self._is_clean(failure)
             self._answer(
                 Failed(
                     message.attempt,
@@ -177,6 +189,7 @@ class Worker:
                     status=failure.status,
                     retry_after=failure.retry_after,
                     steps=steps,
+                    proven_ago=time.monotonic() - asked if found is _Look.PROVEN else None,
                 )
             )
             self._attempt = 0
@@ -284,23 +297,25 @@ class Worker:
             )
         )
 
-    async def _look_behind(self, failure: SiteFailure) -> tuple[SiteFailure, bool]:
-        """Return what really happened, and whether the page is sound.
+    async def _look_behind(self, failure: SiteFailure) -> tuple[SiteFailure, _Look]:
+        """Return what really happened, and what a look at the inventory page told.
 
-        A page without what the recipe looks for, and a web page in place of a document, may be what the site shows to
-        those who are not logged in. So the session is proven before a reference is blamed.
+        A page without what the recipe looks for, one that is forbidden, and a web page in place of a document, may be
+        what the site shows to those who are not logged in. So the session is proven before a reference is blamed.
         """
         if failure.kind not in _MAY_BE_THE_SESSION or not self._browser.has_page or self._watched.has_stubborn_work:
-            return failure, True
+            return failure, _Look.NEEDLESS
         visit = Visit(self._kit, Path(self._settings.temp_dir) / "proof", _PROOF_SECONDS)
         work = self._open_inventory(visit)
         found = await self._watched.run(work, _PROOF_SECONDS, visit.overdue, patient=True)
         visit.end()
-        if found is None or found.kind is not Kind.SESSION_EXPIRED:
-            return failure, found is None
+        if found is None:
+            return failure, _Look.PROVEN
+        if found.kind is not Kind.SESSION_EXPIRED:
+            return failure, _Look.LOST
         logger.warning("the session is gone: {}", found)
         text = f"the session is gone, which showed as: {failure}"
-        return SiteFailure(Kind.SESSION_EXPIRED, text, url=failure.url, status=failure.status), True
+        return SiteFailure(Kind.SESSION_EXPIRED, text, url=failure.url, status=failure.status), _Look.NEEDLESS
 
     # ------------------------------------------------------------------------------------------------ around it
     async def _run(

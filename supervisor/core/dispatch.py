@@ -1,6 +1,6 @@
 """What to do next, after every event: end what is over, start what is missing, hand out what may go out."""
 
-from supervisor.core import errands
+from supervisor.core import errands, outcomes
 from supervisor.core.attempts import Attempt
 from supervisor.core.breaker import BreakerState
 from supervisor.core.commands import Finish, Send, Spawn
@@ -94,7 +94,7 @@ def _hand_out(run: RunState) -> None:
     idle = [slot for slot in run.slots.values() if slot.state is SlotState.IDLE and run.now >= slot.rest_until]
     idle.sort(key=lambda slot: slot.since)  # whoever has waited longest comes first
     if run.in_doubt and not run.attempts and idle and not errands.under_way(run):
-        run.sessions.of(idle[0].number).ask_again(run.now)
+        outcomes.ask_again(run, idle[0].number)
     for slot in idle:
         if not run.breaker.allows(len(run.attempts), run.now):
             return
@@ -113,7 +113,7 @@ def _hand_out(run: RunState) -> None:
         if run.breaker.doubts(reference):  # a login can tell
             run.queue.put_back(reference, None)
             if not errands.under_way(run):
-                session.ask_again(run.now)
+                outcomes.ask_again(run, slot.number)
                 errands.next_errand(run, slot)
             return
         reference.attempts += 1

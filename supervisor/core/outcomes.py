@@ -12,6 +12,7 @@ from supervisor.core.commands import Discard, Publish, Say
 from supervisor.core.failures import RULES, Concern
 from supervisor.core.queue import Reference, State
 from supervisor.core.records import AttemptFailed, AttemptForgiven, AttemptSucceeded, Incident, SuccessDoubted
+from supervisor.core.session import Session
 from supervisor.core.state import EXIT_LOGIN_REFUSED, EXIT_STOPPED, RunState
 from worker.protocol import Document, Failed, Kind, Succeeded
 
@@ -87,6 +88,18 @@ def _confirm(run: RunState, attempt: Attempt) -> None:
         )
 
 
+def ask_again(run: RunState, slot: int) -> None:
+    """Have somebody log in once more, to learn whether the site answers at all."""
+    session = run.sessions.of(slot)
+    session.ask_again()
+    _recall_unproven(run, session)
+
+
+def _recall_unproven(run: RunState, session: Session) -> None:
+    for attempt, reference in session.take_unproven():
+        _recall(run, attempt, reference)
+
+
 def _recall(run: RunState, attempt: int, reference: Reference) -> None:
     """Have a completed reference fetched again, as nobody knows whether its documents came before the session ended."""
     if reference.free >= run.policy.free_returns:
@@ -95,7 +108,7 @@ def _recall(run: RunState, attempt: int, reference: Reference) -> None:
     reference.attempts -= 1
     run.queue.recall(reference)
     run.write(SuccessDoubted(attempt, reference.ref_id))
-    detail = "fetched again: its documents came after the last proof of being logged in, and the session is gone"
+    detail = "fetched again: its documents came after the last proof of being logged in, and that session is over"
     run.write(Incident("recalled", detail, 0, reference.ref_id, attempt))
     run.do(Say("WARNING", detail, 0, reference.ref, attempt))
 
@@ -105,6 +118,8 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
     reference = attempt.reference
     rule = RULES[failure.kind]
     del run.attempts[attempt.attempt]
+    if failure.proven_ago is not None:
+        run.sessions.of(attempt.slot).proven_until(attempt.generation, run.now - failure.proven_ago)
     crashed = rule.crashed and not _is_of_the_machine(run, attempt, failure.kind)
     reference.crashes += crashed
     if failure.kind in {Kind.STEP_TIMEOUT, Kind.PAGE_HUNG}:
@@ -187,8 +202,7 @@ def session_lost(run: RunState, slot: int, generation: int, ref_id: int) -> None
     run.incident("session_lost", f"the session is gone; {what}", level="WARNING")
     if not session.is_known_loser(ref_id):
         run.sessions.thief.lost(run.now - session.since, ref_id)
-    for attempt, reference in session.take_unproven():
-        _recall(run, attempt, reference)
+    _recall_unproven(run, session)
     if session.hopeless:
         run.end(
             EXIT_STOPPED,
@@ -247,8 +261,10 @@ def _is_of_the_machine(run: RunState, attempt: Attempt, kind: Kind) -> bool:
 def _forbidden(run: RunState, attempt: Attempt) -> None:
     """Once more after a fresh login; but a login whose session has served nobody yet is as fresh as can be."""
     site_answered(run)
-    if attempt.reference.attempts == 1 and run.sessions.of(attempt.slot).doubted(attempt.generation, run.now):
+    session = run.sessions.of(attempt.slot)
+    if attempt.reference.attempts == 1 and session.doubted(attempt.generation):
         run.incident("session_doubted", "a page is forbidden; one worker logs in again to make sure", level="WARNING")
+        _recall_unproven(run, session)
 
 
 def _suspect_site(run: RunState, suspect: Suspect) -> bool:

@@ -42,14 +42,13 @@ class Session:
         return self._content
 
     def renewed(self, content: bytes, now: float) -> None:
-        """Somebody logged in. What is still unproven now was not fetched with a session that was found gone."""
+        """Somebody logged in."""
         self._content = content
         self.generation += 1
         self.valid = True
         self.proven = False
         self.since = self._proven_until = now
         self.tries = self.proof_tries = 0
-        self._unproven.clear()
 
     def expired(self, generation: int, ref_id: int) -> bool:
         """A worker met the login page with that generation. Say whether this is news: the present one is gone.
@@ -58,33 +57,36 @@ class Session:
         """
         if not self.valid or generation != self.generation:
             return False
-        self._give_up(self._proven_until)
+        self._give_up()
         if not ref_id:
             self._lost_on_errands += 1
         elif not self.is_known_loser(ref_id):
             self._losers.add(ref_id)
         return True
 
-    def _give_up(self, trusted_until: float) -> None:
-        """Somebody will log in again, which may end what is left of the session: later documents are doubtful."""
+    def _give_up(self) -> None:
+        """Somebody will log in again, which may end what is left of the session: later documents are doubtful.
+
+        Nobody can prove this session any more, so what is unproven now has to be taken out and fetched again.
+        """
         self.valid = False
-        self._lost_generation, self._trusted_until = self.generation, trusted_until
+        self._lost_generation, self._trusted_until = self.generation, self._proven_until
 
     def is_known_loser(self, ref_id: int) -> bool:
         """This reference met the login page before, while others were served: that is its own trouble."""
         return ref_id in self._known_losers
 
-    def doubted(self, generation: int, now: float) -> bool:
+    def doubted(self, generation: int) -> bool:
         """A page was forbidden. Say whether a fresh login may change that: not when the session never proved itself."""
         if not self.valid or not self.proven or generation != self.generation:
             return False
-        self._give_up(now)
+        self._give_up()
         return True
 
-    def ask_again(self, now: float) -> None:
+    def ask_again(self) -> None:
         """Log in once more, to learn whether the site answers at all."""
         if self.valid:
-            self._give_up(now)
+            self._give_up()
 
     def proved(self) -> None:
         """A reference was completed: the session does serve its purpose."""

@@ -232,3 +232,40 @@ def test_a_refused_login_is_written_down_at_once() -> None:
     assert "login_refused" in play.incidents
     assert play.machine.run.ending is not None
     assert play.machine.run.ending.code == 4
+
+
+def test_a_forbidden_page_proves_the_session_up_to_the_look_at_the_inventory_page() -> None:
+    """What came before the look is beyond doubt when another login ends the session; the rest is fetched again."""
+    play = Playbook.working("early", "late", "no", "more", "last", workers=3)
+    play.after(5.0).succeed(1)
+    play.after(5.0).succeed(2)
+    commands = play.after(1.0).take(play.failed(3, Kind.FORBIDDEN, proven_ago=3.0))
+    assert [record.ref_id for record in records(commands, SuccessDoubted)] == [2]
+
+
+def test_a_forbidden_page_by_itself_proves_nothing() -> None:
+    """It may be what the site shows to those who are not logged in."""
+    play = Playbook.working("A", "B", "no", "more", "last", workers=3)
+    play.after(5.0).succeed(1)
+    play.after(5.0).succeed(2)
+    commands = play.take(play.failed(3, Kind.FORBIDDEN))
+    assert [record.ref_id for record in records(commands, SuccessDoubted)] == [1, 2]
+    assert play.totals()[3] == 0
+
+
+def test_a_reference_that_does_not_exist_proves_the_session_as_well() -> None:
+    """The worker looks at the inventory page before it blames the reference, and says so."""
+    play = Playbook.working("A", "no", "C", "D", workers=2)
+    play.after(5.0).succeed(1)
+    play.after(5.0).take(play.failed(2, Kind.NOT_FOUND, proven_ago=1.0))
+    assert not records(_lose(play.after(1.0), 1), SuccessDoubted)
+
+
+def test_another_login_that_is_to_tell_an_outage_ends_the_session_for_what_is_unproven() -> None:
+    """Nobody can prove the former session after that, so what it brought last is fetched again."""
+    play = Playbook.working("A", "B", "bad", workers=1)
+    play.after(5.0).succeed(1)
+    play.after(5.0).succeed(1)
+    commands = play.take(play.failed(1, Kind.TIMEOUT))
+    assert _sent(commands, LogIn)
+    assert [record.ref_id for record in records(commands, SuccessDoubted)] == [2]

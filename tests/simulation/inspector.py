@@ -76,7 +76,7 @@ class Inspector:
         """Attempts that were under way while everything stood still."""
         self.returns: dict[int, int] = defaultdict(int)
         self.pauses: set[str] = set()
-        self.stopped = self.at_once = self.ending = self.unproven = False
+        self.stopped = self.at_once = self.ending = self.unproven = self.site_suspected = False
         self.outage = OutageWatch()
         self.quiet_until = 0.0
         self.since = self.world.now
@@ -148,7 +148,7 @@ class Inspector:
                 demand(published == attempt, f"{record}, but its documents are of attempt {published}")
             case SuccessDoubted(ref_id=ref_id):
                 self.returns[ref_id] += 1
-                demand(self._session_was_doubted, f"{record}, but nobody met a login page")
+                demand(self._session_was_doubted, f"{record}, but no session came to an end")
             case AttemptFailed():
                 self._check_failure(record, event)
             case AttemptForgiven(attempt=attempt, ref_id=ref_id):
@@ -233,6 +233,7 @@ class Inspector:
         if kind in _ANSWERS:
             self.outage.answered()
             self.outage.bore_fruit()
+        self.site_suspected |= kind in KINDS  # another login may tell an outage from a bad reference
         if kind in KINDS and attempt not in self.disturbed:
             self.outage.failed(world.now, kind, started.slot, ref_id, attempt, charged=record.counted)
         if isinstance(event, WorkerSpoke) and isinstance(event.message, Failed) and kind is Kind.RATE_LIMITED:
@@ -243,7 +244,7 @@ class Inspector:
     @property
     def _session_was_doubted(self) -> bool:
         world = self.world
-        return bool(world.children.expiries or Trouble.FORBIDDEN in world.night.troubles)
+        return bool(world.children.expiries or Trouble.FORBIDDEN in world.night.troubles or self.site_suspected)
 
     # ------------------------------------------------------------------------------------------------------ the end
     def finished(self, finish: Finish) -> None:
@@ -287,7 +288,10 @@ class Inspector:
         """A night that is complete has the documents, and not what the site shows to those who are not logged in."""
         if self.unproven:
             return
+        rows = self.world.ledger.rows
         for ref_id, attempt in self.world.published.items():
+            if rows[ref_id].state != "completed":
+                continue  # it was doubted, then failed
             spent = self.returns[ref_id] >= self.world.policy.free_returns
             demand(spent or attempt not in self.world.placeholders, f"{attempt} brought no documents of {ref_id}")
 

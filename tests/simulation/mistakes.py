@@ -668,6 +668,19 @@ def takes_a_login_for_a_proof_of_the_session_before(patch: Patch) -> None:
     patch.setattr(session.Session, "expired", forgetful)
 
 
+@mistake_in(Trouble.FORBIDDEN, Trouble.SESSION, references=12, workers=3)
+def takes_a_forbidden_page_for_a_proof_of_the_session(patch: Patch) -> None:
+    doubted = session.Session.doubted
+
+    def credulous(one: session.Session, generation: int) -> bool:
+        doubt = doubted(one, generation)
+        if doubt:
+            one._unproven.clear()
+        return doubt
+
+    patch.setattr(session.Session, "doubted", credulous)
+
+
 @mistake_in(Trouble.SESSION, references=12, workers=2)
 def does_not_prove_what_was_fetched_last(patch: Patch) -> None:
     patch.setattr(errands, "prove", lambda run, slot: False)

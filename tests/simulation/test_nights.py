@@ -3,6 +3,8 @@
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import pytest
+
 from tests.simulation.nights import play, play_many, replay_command
 from tests.simulation.shrink import shrink
 from tests.simulation.trouble import Night, Trouble, night
@@ -56,4 +58,25 @@ def test_each_trouble_alone_is_survived() -> None:
     for trouble in Trouble:
         for seed in range(10):
             outcome = play(Night(seed, 30, 3, frozenset({trouble})))
+            assert not outcome.error, f"{outcome.error}\n{replay_command(outcome.night)}"
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        Night(49, 3, 3, frozenset({Trouble.FORBIDDEN, Trouble.SESSION})),
+    ],
+    ids=str,
+)
+def test_nights_that_once_broke_a_promise_keep_it(one: Night) -> None:
+    """Whatever the simulator found stays found."""
+    outcome = play(one)
+    assert not outcome.error, f"{outcome.error}\n{replay_command(outcome.night)}"
+
+
+def test_each_trouble_beside_ends_of_sessions_is_survived() -> None:
+    """Small nights, in which the last documents weigh more: what came of a dead session is never kept."""
+    for trouble in Trouble:
+        for seed in range(20):
+            outcome = play(Night(seed, 12, 3, frozenset({trouble, Trouble.SESSION})))
             assert not outcome.error, f"{outcome.error}\n{replay_command(outcome.night)}"

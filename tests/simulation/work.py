@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from supervisor.core.events import WorkerGarbled
 from tests.simulation.child import Child
 from tests.simulation.trouble import Trouble
@@ -59,6 +61,8 @@ class Work:
             self._lie(child, message, after)
         if isinstance(answer, Succeeded):
             world.later(after, self._staged, child, answer)
+        elif isinstance(answer, Failed) and answer.kind is Kind.FORBIDDEN:
+            world.later(after, self._forbidden, child, answer)
         else:
             world.later(after, self.children.speak, child, answer)
             if isinstance(answer, Failed) and not answer.ready:
@@ -80,6 +84,25 @@ class Work:
             if not self.children.is_logged_in(child):
                 self.world.placeholders.add(answer.attempt)
             self.children.speak(child, answer)
+
+    def _forbidden(self, child: Child, answer: Failed) -> None:
+        """The worker looks at the inventory page before it blames the reference; that may come to nothing as well."""
+        if not child.well or child.attempt != answer.attempt:
+            return
+        if self.rng.random() < 0.2:
+            self._blame(child, answer)
+        elif not self.children.is_logged_in(child):
+            self.children.expiries += 1
+            self._blame(child, msgspec.structs.replace(answer, kind=Kind.SESSION_EXPIRED))
+        else:
+            ago = self.rng.uniform(0.2, 3.0)
+            self.world.later(ago, self._blame, child, msgspec.structs.replace(answer, proven_ago=ago))
+
+    def _blame(self, child: Child, answer: Failed) -> None:
+        if child.well and child.attempt == answer.attempt:
+            self.children.speak(child, answer)
+            if not answer.ready:
+                self.children.recover(child)
 
     def _lie(self, child: Child, message: Assign, after: float) -> None:
         world, rng = self.world, self.rng

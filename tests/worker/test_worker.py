@@ -291,6 +291,22 @@ def test_without_a_session_the_login_page_says_so(start: Start) -> None:
     assert (answer.kind, answer.ready) == (Kind.SESSION_EXPIRED, True), answer
 
 
+def test_a_page_that_is_forbidden_to_those_who_are_not_logged_in_is_no_fault_of_the_reference(
+    start: Start, lot: LotSite
+) -> None:
+    """The worker looks at the inventory page first, and tells when that proved the session."""
+    child = start()
+    child.ready()
+    lot.statuses["for-members"] = (403, {})
+    answer, _ = failed(child, "for-members")
+    assert (answer.kind, answer.status, answer.proven_ago) == (Kind.SESSION_EXPIRED, 403, None), answer
+    assert "which showed as" in answer.message
+    child.log_in()
+    answer, _ = failed(child, "for-members")
+    assert (answer.kind, answer.status) == (Kind.FORBIDDEN, 403), answer
+    assert answer.proven_ago is not None
+
+
 def test_a_refused_login_is_tried_once_and_told(start: Start, lot: LotSite) -> None:
     """The account must not be locked; afterwards the right password still works in a new process."""
     child = start(environment={"LOT_URL": lot.url, "LOT_USER": USER, "LOT_PASSWORD": "wrong one"})
