@@ -11,6 +11,7 @@
     views/       read a snapshot or the ledger, never the machine: status, metrics, progress and screen, logs, story;
                  server and page, what --serve shows; prometheus; report, with night_figures, night_pictures, comparison
     completion.py    what a shell completes
+    fleet_size.py    how many workers: a number, or bounds between which the core looks for the best one
     finish_by.py the time by which to be done; forms.py reads it, and whom a hook calls
     chromium.py  finds a browser or gets one; doctor.py and long_run.py say what the machine lacks
     quiet_hours.py   in which times of the day nothing is handed out

@@ -18,6 +18,7 @@ import msgspec
 from supervisor import forms
 from supervisor.core.policy import Policy
 from supervisor.errors import UserError
+from supervisor.fleet_size import FleetSize
 from supervisor.quiet_hours import ALLOWED, QuietHours
 from supervisor.settings import CATALOGUE, PREFIX, Setting, Settings, shown
 
@@ -84,7 +85,9 @@ def policy(settings: Settings) -> Policy:
     """Return the numbers by which the core decides."""
     # What the core can be told and people cannot set keeps the core's own default.
     shared = set(Policy.__struct_fields__) & set(Settings.__struct_fields__)
-    return Policy(**{name: getattr(settings, name) for name in shared})
+    fleet = settings.num_workers
+    auto = (fleet.least, fleet.most) if fleet.auto else None
+    return Policy(auto_workers=auto, **{name: getattr(settings, name) for name in shared})
 
 
 def _from_toml(path: Path) -> dict[str, _Given]:
@@ -133,6 +136,8 @@ def _convert(setting: Setting, given: _Given) -> Any:
     try:
         if setting.kind is bool:
             converted = _truth(given)
+        elif setting.kind is FleetSize:
+            converted = _fleet_size(setting, given)
         elif setting.kind is str:
             converted = _text(given)
             if converted and setting.form:
@@ -170,6 +175,12 @@ def _text(given: _Given) -> str:
     if isinstance(value, str) and len(value) <= 4096 and "\0" not in value:  # noqa: PLR2004 - Linux's longest path
         return value
     raise ValueError
+
+
+def _fleet_size(setting: Setting, given: _Given) -> FleetSize:
+    if isinstance(given.value, str) and given.value.strip().lower().startswith("auto"):
+        return FleetSize.automatic(given.value)
+    return FleetSize.fixed(int(_number(setting, given)))
 
 
 def _number(setting: Setting, given: _Given) -> int | float:

@@ -42,7 +42,7 @@ def examine(resolved: Resolved, run_dir: Path, environ: Mapping[str, str]) -> It
     yield _python()
     yield from _browser(resolved, environ)
     yield _descriptors()
-    yield _memory(resolved.settings.num_workers)
+    yield _memory(resolved.settings.num_workers.most)
     yield _shared_memory()
     temp = Path(tempfile.gettempdir())
     yield _space("temporary files", temp)
@@ -51,7 +51,7 @@ def examine(resolved: Resolved, run_dir: Path, environ: Mapping[str, str]) -> It
     yield _space("run directory", run_dir)
     yield from long_run.expected(run_dir, resolved.settings.disk_reserve)
     yield _clock()
-    yield from long_run.examine(Path("/"), environ, resolved.settings.num_workers)
+    yield from long_run.examine(Path("/"), environ, resolved.settings.num_workers.most)
 
 
 def examine_site(site: str, root: Path, environ: Mapping[str, str]) -> Iterator[Check]:

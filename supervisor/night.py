@@ -130,7 +130,7 @@ class _Night:
     def run(self) -> int:
         self._put_in_order()
         settings = self._plan.settings
-        self._ledger.begin_run(os.getpid(), settings.num_workers, time.time())
+        self._ledger.begin_run(os.getpid(), settings.num_workers.least, time.time())
         with contextlib.closing(self._hooks):
             return self._work_to_the_end()
 
@@ -169,7 +169,7 @@ class _Night:
         backlog = self._ledger.backlog(time.time())
         if self._plan.refs is None and self._done_before is not None and self._ledger.has_done(self._done_before):
             backlog = msgspec.structs.replace(backlog, has_inventory=False)  # what is new on the site comes along
-        machine = Machine(numbers, settings.num_workers, backlog, time.monotonic())
+        machine = Machine(numbers, settings.num_workers.least, backlog, time.monotonic())
         metrics = _metrics(self._directory)
         address = f"http://127.0.0.1:{self._page.getsockname()[1]}/" if self._page else ""
         who = snapshot.identity(self._plan.site_name, self._ledger.run_id, address)

@@ -5,6 +5,8 @@ from typing import Annotated, Any, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from supervisor.fleet_size import ALLOWED, FleetSize
+
 PREFIX = "NIGHTFLEET_"
 _DAY = 86_400.0
 _SECONDS = {"unit": "seconds"}
@@ -27,7 +29,13 @@ _TIME = {
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of a run; durations in seconds, sizes in bytes."""
 
-    num_workers: Annotated[int, Meta(ge=1, le=200, description="Workers, each with one browser of its own.")] = 5
+    num_workers: Annotated[
+        FleetSize,
+        Meta(
+            extra={"metavar": "N|auto[:N-N]", "allowed": ALLOWED},
+            description="Workers, each with one browser of its own; auto: as many as prove best, 1 to 16 or as told.",
+        ),
+    ] = FleetSize(5, 5)
     task_timeout: Annotated[
         float, Meta(gt=0, le=_DAY, extra=_SECONDS, description="The longest that one attempt may take in the worker.")
     ] = 180.0
@@ -259,7 +267,7 @@ class Setting(msgspec.Struct, frozen=True):
 
     name: str
     kind: type
-    """`int`, `float`, `bool` or `str`."""
+    """`int`, `float`, `bool`, `str` or `FleetSize`."""
     default: Any
     help: str
     unit: str

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from supervisor.config import CATALOGUE, Settings, SettingsError, policy, resolve
 from supervisor.core.policy import Policy
+from supervisor.fleet_size import FleetSize
 
 
 def refusal(
@@ -33,7 +34,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     resolved = resolve({}, {})
     settings = resolved.settings
     assert (settings.task_timeout, settings.stuck_threshold, settings.watchdog_interval) == (180, 300, 60)
-    assert (settings.max_retries, settings.num_workers, settings.worker_delay) == (2, 5, 1)
+    assert (settings.max_retries, settings.num_workers, settings.worker_delay) == (2, FleetSize(5, 5), 1)
     assert set(resolved.origins.values()) == {"default"}
 
 
@@ -60,7 +61,7 @@ def test_a_commands_own_defaults_lie_below_everything_else() -> None:
     resolved = resolve(
         {}, {"NIGHTFLEET_NUM_WORKERS": "4"}, defaults={"num_workers": 2, "worker_delay": 0.0}, command="demo"
     )
-    assert (resolved.settings.num_workers, resolved.settings.worker_delay) == (4, 0)
+    assert (resolved.settings.num_workers, resolved.settings.worker_delay) == (FleetSize(4, 4), 0)
     with pytest.raises(SettingsError, match=r"stuck_threshold is 20 \(default of demo\)"):
         resolve({"task_timeout": "60"}, {}, defaults={"stuck_threshold": 20.0}, command="demo")
 
@@ -223,3 +224,33 @@ def test_every_setting_has_help_that_fits_a_line() -> None:
     for setting in CATALOGUE.values():
         assert setting.help.endswith(".")
         assert len(setting.help) <= 100
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"), [("7", 7, 7), ("auto", 1, 16), ("auto:2-12", 2, 12), ("AUTO:1-200", 1, 200)]
+)
+def test_the_number_of_workers_is_a_number_or_auto_from_every_source(
+    text: str, least: int, most: int, tmp_path: Path
+) -> None:
+    """A flag, a variable and TOML mean the same, and what is shown can be given again."""
+    quoted = text if text.isdecimal() else f'"{text}"'
+    for resolved in (
+        resolve({"num_workers": text}, {}),
+        resolve({}, {"NIGHTFLEET_NUM_WORKERS": text}),
+        resolve({}, {}, toml(tmp_path, f"num_workers = {quoted}\n")),
+    ):
+        fleet = resolved.settings.num_workers
+        assert (fleet.least, fleet.most) == (least, most)
+        assert resolve({"num_workers": str(fleet)}, {}).settings.num_workers == fleet
+        assert policy(resolved.settings).auto_workers == ((least, most) if least < most else None)
+
+
+@pytest.mark.parametrize(
+    "text", ["auto:", "auto:0-5", "auto:5-2", "auto:4-4", "auto:2-201", "auto:2", "auto 2-3", "automatic", "many", ""]
+)
+def test_nonsense_about_the_number_of_workers_is_refused_with_what_is_allowed(text: str, tmp_path: Path) -> None:
+    """In one sentence."""
+    allowed = "must be a whole number, at least 1 and at most 200, or auto, or auto:2-12 for bounds of your own"
+    assert allowed in refusal({"num_workers": text})
+    assert allowed in refusal(toml=toml(tmp_path, f'num_workers = "{text}"\n'))
+    assert allowed in refusal(toml=toml(tmp_path, "num_workers = true\n"))

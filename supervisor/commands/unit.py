@@ -88,7 +88,7 @@ def _given(resolved: config.Resolved) -> list[str]:
 
 def _text(site_name: str, private: list[str], words: list[str], user: str, settings: Settings) -> str:
     name = re.sub(r"[^a-z0-9-]+", "-", site_name.lower()).strip("-") or "site"
-    workers = settings.num_workers
+    workers = settings.num_workers.most
     stop = settings.stuck_threshold + settings.shutdown_timeout + _END
     memory = workers * settings.memory_limit * 3 // 2 + _OWN_MEMORY
     secrets = ""

@@ -106,6 +106,8 @@ class MachineMeasured(msgspec.Struct, frozen=True):
     """So much is left of ``memory`` (bytes), ``processes`` and ``descriptors``; what nobody knows is left out."""
 
     left: dict[str, int]
+    idle: float | None = None
+    """The share of the processor that nobody used since the last measurement, 0 to 1; None when nobody knows."""
 
 
 class StopRequested(msgspec.Struct, frozen=True):

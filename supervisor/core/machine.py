@@ -8,7 +8,7 @@
 
 from typing import assert_never
 
-from supervisor.core import dispatch, errands, outcomes, watchdog
+from supervisor.core import dispatch, errands, outcomes, sizing, watchdog
 from supervisor.core import events as ev
 from supervisor.core.attempts import Attempt, Phase
 from supervisor.core.backlog import Backlog
@@ -58,6 +58,7 @@ class Machine:
         run.now = now
         if run.stage is not Stage.FINISHED:
             _take(run, event)
+            sizing.adjust(run)
             dispatch.turn(run)
         return run.commands()
 
@@ -77,6 +78,8 @@ class Machine:
             if working and slot.state is SlotState.IDLE and now < slot.rest_until < first:
                 first = slot.rest_until
         if working:
+            if run.scaling is not None and now < run.scaling.next_look < first:
+                first = run.scaling.next_look
             wait = run.pace.wait(now)
             paced = now + wait if wait else None
             logins = [session.not_before for session in run.sessions.all]
@@ -131,21 +134,29 @@ def _take(run: RunState, event: ev.Event) -> None:
                 slot.extend(seconds)
                 if slot.state is SlotState.BUSY:
                     run.pace.delayed(run.now)
-        case ev.MachineMeasured(left=left):
+        case ev.MachineMeasured(left=left, idle=idle):
+            run.shedding.measured_processor(idle)
             watchdog.make_room(run, left)
         case ev.LoopStalled(seconds=seconds):
-            run.breaker.postpone(seconds)
-            run.sessions.postpone(seconds)
-            run.pace.postpone(seconds)
-            for attempt in run.attempts.values():
-                attempt.disturbed = True
-            for slot in run.slots.values():
-                slot.postpone(seconds)
-            run.incident("stalled", f"the supervisor stood still for {seconds:.1f} s, which no deadline counts")
+            _stood_still(run, seconds)
         case ev.Alerted(what=what, sentence=sentence, level=level):
             run.incident(what, sentence, level=level)
         case _:
             _of_operator(run, event)
+
+
+def _stood_still(run: RunState, seconds: float) -> None:
+    """Nobody did anything for so long: no deadline counts it, and no comparison."""
+    run.breaker.postpone(seconds)
+    run.sessions.postpone(seconds)
+    run.pace.postpone(seconds)
+    if run.scaling is not None:
+        run.scaling.disturbed()
+    for attempt in run.attempts.values():
+        attempt.disturbed = True
+    for slot in run.slots.values():
+        slot.postpone(seconds)
+    run.incident("stalled", f"the supervisor stood still for {seconds:.1f} s, which no deadline counts")
 
 
 def _of_operator(
@@ -165,7 +176,7 @@ def _of_operator(
         case ev.ResumeRequested(cause=cause):
             run.unpause(cause)
         case ev.ScaleRequested(workers=workers):
-            _scale(run, workers)
+            sizing.wanted_by_operator(run, workers)
         case ev.RetryRequested(entries=entries):
             _retry(run, entries)
         case ev.RestartRequested(slot=number):
@@ -173,16 +184,6 @@ def _of_operator(
                 run.slots[number].recycle = True
         case _:
             assert_never(event)
-
-
-def _scale(run: RunState, workers: int) -> None:
-    """Have so many slots: new ones at the end, or the last ones retire when they have finished what they hold."""
-    for number in range(1, max(workers, *run.slots) + 1):
-        slot = run.slots.setdefault(number, Slot(number, run.now))
-        slot.retiring = number > workers
-        if not slot.retiring and slot.state is SlotState.RETIRED:
-            slot.move(SlotState.VACANT, run.now)
-    run.incident("scaled", f"the operator wants {workers} workers")
 
 
 def _retry(run: RunState, entries: tuple[Entry, ...]) -> None:

@@ -49,6 +49,8 @@ def settle_success(run: RunState, attempt: Attempt, documents: tuple[Document, .
     del run.attempts[attempt.attempt]
     run.queue.complete(reference)
     run.patience.learn(attempt.steps)
+    if run.scaling is not None:
+        run.scaling.completed(attempt.begun, run.now, len(documents))
     run.write(AttemptSucceeded(attempt.attempt, reference.ref_id, documents, attempt.steps))
     slot = run.slots[attempt.slot]
     slot.done += 1
@@ -229,6 +231,8 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
             login_refused(run, failure.message)
         case Kind.RATE_LIMITED:
             excused = run.breaker.state is not BreakerState.CLOSED
+            if run.scaling is not None:
+                run.scaling.limited(attempt.begun, run.now)
             throttle(run, failure.retry_after)
         case Kind.SESSION_EXPIRED:
             session_lost(run, attempt.slot, attempt.generation, reference.ref_id)

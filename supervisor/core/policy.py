@@ -75,5 +75,7 @@ class Policy(msgspec.Struct, frozen=True):
     """Times a step's usual longest, after which an attempt that is not the last one is ended; 0 for never."""
     step_floor: float = 2.0
     """Every step may take so long."""
+    auto_workers: tuple[int, int] | None = None
+    """The fewest and the most workers, where the core finds out how many are best; None for a fixed number."""
     staging_root: str = ""
     """Folder under which each attempt has its staging folder, named by its number."""

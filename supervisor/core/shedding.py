@@ -21,6 +21,15 @@ _WORKER = 400_000_000
 """Bytes that a worker takes with its browser, where none could be measured yet."""
 
 
+_BUSY = 0.05
+"""Less than this share of the processor left means that it is busy."""
+_IDLE = 0.15
+_ALIKE = 3
+"""Measurements in a row that change what is believed of the processor."""
+_MANY = 1_000
+"""Where nobody knows what is left, memory limits nothing."""
+
+
 class Shedding:
     """Decides how many workers may live, by what is left of each resource."""
 
@@ -37,6 +46,9 @@ class Shedding:
         """How many workers may live; None for as many as there are slots."""
         self._victim: tuple[Slot, int] | None = None
         self._settled_at = 0.0
+        self.processor_busy = False
+        """Nothing was left of the processor lately."""
+        self._contrary = 0
 
     def measured(self, left: dict[str, int]) -> list[str]:
         """Take what is left of the resources; return sentences about what has become short or well."""
@@ -51,6 +63,24 @@ class Shedding:
                 del self.short[resource]
                 news.append(f"the machine has enough {resource} again: {_said(resource, amount)} left")
         return news
+
+    def measured_processor(self, idle: float | None) -> None:
+        """Take the share of the processor that nobody used. What is believed of it changes after several alike."""
+        if idle is None:
+            return
+        contrary = idle >= _IDLE if self.processor_busy else idle < _BUSY
+        self._contrary = self._contrary + 1 if contrary else 0
+        if self._contrary >= _ALIKE:
+            self.processor_busy = not self.processor_busy
+            self._contrary = 0
+
+    def room(self, slots: list[Slot]) -> int:
+        """Return how many more workers there is memory for, with half as much again as the reserve to spare."""
+        left = self._left.get("memory")
+        if left is None:
+            return _MANY
+        spare = left - self._reserves["memory"] * _WELL
+        return max(0, int(spare // _size(slots)))
 
     @property
     def urgent(self) -> bool:
@@ -91,7 +121,7 @@ class Shedding:
         """Say whether one more worker may live from now on."""
         if self.ceiling is None or self.short or self._waits(now) or now < self._settled_at + _CALM - _SETTLE:
             return False
-        biggest = max((slot.memory for slot in slots), default=0) or _WORKER
+        biggest = _size(slots)
         if self._left.get("memory", biggest) - biggest < self._reserves["memory"] * _WELL:
             return False
         if any(amount < 2 * self._reserves[name] for name, amount in self._left.items() if name != "memory"):
@@ -101,6 +131,10 @@ class Shedding:
         if self.ceiling >= len(slots):
             self.ceiling = None
         return True
+
+
+def _size(slots: list[Slot]) -> int:
+    return max((slot.memory for slot in slots), default=0) or _WORKER
 
 
 def _said(resource: str, amount: int) -> str:

@@ -14,6 +14,7 @@ from supervisor.core.patience import Patience
 from supervisor.core.policy import Policy
 from supervisor.core.queue import Queue, State
 from supervisor.core.records import Incident, Record
+from supervisor.core.scaling import Scaling
 from supervisor.core.session import Sessions
 from supervisor.core.shedding import Shedding
 
@@ -64,6 +65,8 @@ class RunState:
         self.breaker = Breaker(policy)
         self.shedding = Shedding(policy)
         self.pace = Pace(policy, backlog.started, now)
+        self.scaling = None if policy.auto_workers is None else Scaling(*policy.auto_workers, workers, now)
+        """Finds out how many workers are best; None when somebody has said how many."""
         self.patience = Patience(policy.step_patience, policy.step_floor)
         self.inventory_known = backlog.has_inventory
         self.loading = False
@@ -158,6 +161,10 @@ class RunState:
         self.queue.check()
         if len(self.attempts) != self.queue.in_progress:
             raise AssertionError(f"{len(self.attempts)} live attempts, {self.queue.in_progress} references in progress")
+        if self.scaling is not None:
+            wanted = len([slot for slot in self.slots.values() if not slot.retiring])
+            if wanted != self.scaling.wanted or not self.scaling.least <= wanted <= self.scaling.most:
+                raise AssertionError(f"{wanted} slots, {self.scaling.wanted} are wanted")
         held = 0
         for slot in self.slots.values():
             state, number = slot.state, slot.attempt

@@ -7,6 +7,7 @@ to the root are read. A file that is not there, or not ours to read, limits noth
 
 import os
 import resource
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +48,8 @@ class MachineWatch:
     def __init__(self, proc: Path = _PROC, cgroups: Path = _CGROUPS) -> None:
         self._proc = proc
         self._cgroups = cgroups
+        self._ticks: tuple[int, int] | None = None
+        self._usage: dict[Path, tuple[float, float]] = {}
 
     def left(self) -> dict[str, int]:
         """Return what is left, as `MachineMeasured` wants it."""
@@ -91,6 +94,34 @@ class MachineWatch:
         except OSError:  # not even one more for looking
             return 0
         return max(soft - used, 0)
+
+    def idle(self) -> float | None:
+        """Return the share of the processor that nobody used since the last call; None at the first one.
+
+        It is the machine's own, proc_stat(5), or what a cgroup's ``cpu.max`` allows, whichever has less left.
+        """
+        shares = []
+        words = _read(self._proc / "stat").partition("\n")[0].split()
+        if words[:1] == ["cpu"] and len(words) > 5:  # noqa: PLR2004 - idle is the 4th number, iowait the 5th
+            # Guests' time is part of user's.
+            ticks = (int(words[4]) + int(words[5]), sum(map(int, words[1:9])))
+            if self._ticks is not None and ticks[1] > self._ticks[1]:
+                shares.append((ticks[0] - self._ticks[0]) / (ticks[1] - self._ticks[1]))
+            self._ticks = ticks
+        now = time.monotonic()
+        for folder in self._folders(""):
+            quota, _, period = _read(folder / "cpu.max").strip().partition(" ")
+            usage = [
+                line.split()[1] for line in _read(folder / "cpu.stat").splitlines() if line.startswith("usage_usec ")
+            ]
+            if not quota.isdecimal() or not period.isdecimal() or not usage:
+                continue
+            used, before = int(usage[0]) / 1e6, self._usage.get(folder)
+            self._usage[folder] = (now, used)
+            if before is not None and now > before[0]:
+                allowed = (now - before[0]) * int(quota) / int(period)
+                shares.append(1 - (used - before[1]) / allowed)
+        return min(max(min(shares), 0.0), 1.0) if shares else None
 
     def _threads_of(self, user: int) -> int:
         threads = 0

@@ -61,6 +61,8 @@ def picture(
             exit_code=run.ending.code if finished and run.ending else None,
             reason=run.ending.reason if run.ending else "; ".join([*run.pauses.values(), *run.shedding.short.values()]),
             max_attempts=run.policy.max_retries + 1,
+            workers_wanted=len([slot for slot in run.slots.values() if not slot.retiring]),
+            workers_auto=run.scaling is not None,
             page=who.page,
             cpu_seconds=time.process_time(),
         ),

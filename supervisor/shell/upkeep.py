@@ -172,7 +172,7 @@ class Upkeep:
                 self._journal.note(sentence, "WARNING")
 
     def _look_at_machine(self) -> None:
-        self._inbox.put(MachineMeasured(self._machine.left()))
+        self._inbox.put(MachineMeasured(self._machine.left(), self._machine.idle()))
 
     def _weigh(self, trees: list[tuple[tuple[int, int], Tree]]) -> None:
         for (slot, incarnation), tree in trees:

@@ -96,8 +96,11 @@ def plain(snapshot: Snapshot) -> str:
 
 def state_sentence(snapshot: Snapshot) -> str:
     """Return the state with its reason: ``paused (the disk is full)``."""
-    reason = snapshot.run.reason.removeprefix(f"{snapshot.run.state}: ")
-    said = f"{snapshot.run.state} ({clean(reason)})" if reason else snapshot.run.state
+    state = snapshot.run.state
+    reason = snapshot.run.reason.removeprefix(f"{state}: ")
+    auto = snapshot.run.workers_auto and state == "running"
+    said = f"running with {plural(snapshot.run.workers_wanted, 'worker')} (auto)" if auto else state
+    said += f" ({clean(reason)})" if reason else ""
     # Only while it runs: at its end the reason says what came of it.
     return f"{said}, late for {snapshot.run.finish_by[11:16]} UTC" if snapshot.run.late and not reason else said
 

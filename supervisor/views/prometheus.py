@@ -70,6 +70,8 @@ def _run(snapshot: Snapshot) -> Iterator[Metric]:
     for state in get_args(State):
         stage.add_metric([state], float(state == run.state))
     yield stage
+    if run.workers_wanted:
+        yield GaugeMetricFamily(_P + "workers_wanted", "Workers that are to be at work.", value=run.workers_wanted)
     updated = datetime.fromisoformat(run.updated_at).timestamp()
     yield GaugeMetricFamily(_P + "updated_timestamp_seconds", "When these figures were taken.", value=updated)
     if run.exit_code is not None:

@@ -31,6 +31,10 @@ class RunView(msgspec.Struct, frozen=True):
     reason: str = ""
     max_attempts: int = 0
     """That a reference gets before it has failed for good; 0 when it is not known."""
+    workers_wanted: int = 0
+    """How many are to be at work now, by settings, operator or the run's own search; 0 when it is not known."""
+    workers_auto: bool = False
+    """The run itself looks for the best number."""
     page: str = ""
     """Address of the status page; empty without one."""
     finish_by: str = ""

@@ -78,6 +78,28 @@ def test_the_machines_own_limit_of_processes_counts(fake: Fake) -> None:
     assert fake.watch.processes() == 100
 
 
+def test_the_processor_has_left_what_was_idle_since_the_last_look(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for a disk is idle too; a control group's quota counts where it leaves less."""
+    clock = [100.0]
+    monkeypatch.setattr("supervisor.shell.machine_watch.time.monotonic", lambda: clock[0])
+    fake.write("proc/stat", "cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n")
+    assert fake.watch.idle() is None
+    fake.write("proc/stat", "cpu  160 10 110 710 110 0 0 0 50 0\n")
+    assert fake.watch.idle() == pytest.approx(0.2)
+    assert fake.watch.idle() is None, "no time has passed"
+    fake.write("proc/self/cgroup", "0::/night\n")
+    fake.write("cgroup/night/cpu.max", "200000 100000\n")
+    fake.write("cgroup/night/cpu.stat", "usage_usec 5000000\nuser_usec 1\n")
+    fake.write("cgroup/cpu.max", "max 100000\n")
+    fake.watch.idle()
+    clock[0] += 5.0
+    fake.write("cgroup/night/cpu.stat", "usage_usec 14000000\nuser_usec 1\n")
+    fake.write("proc/stat", "cpu  200 10 110 1710 110 0 0 0 50 0\n")
+    assert fake.watch.idle() == pytest.approx(0.1), "9 of the 10 s that the quota allows in 5 s"
+    fake.write("proc/stat", "")
+    assert MachineWatch(fake.proc, fake.cgroups).idle() is None
+
+
 def test_descriptors_are_this_processs_own(fake: Fake) -> None:
     """The soft limit, less what is open."""
     for number in range(7):

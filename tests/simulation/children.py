@@ -69,7 +69,8 @@ class Children:
         """Start a child, which may go wrong in several ways."""
         world, rng = self.world, self.rng
         demand(slot not in self.here, f"slot {slot} gets a second child before the tree of its first is dead")
-        demand(slot <= world.scaled, f"a child is started in slot {slot}, the operator wants {world.scaled}")
+        wanted = world.most_workers
+        demand(slot <= wanted, f"a child is started in slot {slot}, {wanted} are wanted at most")
         child = Child(slot, incarnation, world.now)
         world.figures.spawns += 1
         self.here[slot] = self.all[slot, incarnation] = child

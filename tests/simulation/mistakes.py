@@ -15,8 +15,10 @@ from supervisor.core import (
     outcomes,
     pace,
     queue,
+    scaling,
     session,
     shedding,
+    sizing,
     watchdog,
 )
 from supervisor.core.attempts import Phase
@@ -437,7 +439,7 @@ def hands_out_after_a_stop(patch: Patch) -> None:
 
 @mistake_in(Trouble.SCALE)
 def drops_one_on_scale_down(patch: Patch) -> None:
-    scale = machine._scale
+    scale = sizing._resize
 
     def careless(run: RunState, workers: int) -> None:
         scale(run, workers)
@@ -448,19 +450,29 @@ def drops_one_on_scale_down(patch: Patch) -> None:
                 slot.attempt = 0
                 slot.move(SlotState.IDLE, run.now)
 
-    patch.setattr(machine, "_scale", careless)
+    patch.setattr(sizing, "_resize", careless)
+
+
+@mistake_in(Trouble.AUTO)
+def scales_beyond_its_bounds(patch: Patch) -> None:
+    change = scaling.Scaling._change
+
+    def eager(one: scaling.Scaling, workers: int, now: float, why: str) -> scaling.Change | None:
+        return change(one, workers if workers < one.most else workers + 1, now, why)
+
+    patch.setattr(scaling.Scaling, "_change", eager)
 
 
 @mistake
 def never_scales_down(patch: Patch) -> None:
-    scale = machine._scale
+    scale = sizing._resize
 
     def generous(run: RunState, workers: int) -> None:
         scale(run, workers)
         for slot in run.slots.values():
             slot.retiring = False
 
-    patch.setattr(machine, "_scale", generous)
+    patch.setattr(sizing, "_resize", generous)
 
 
 @mistake

@@ -52,6 +52,7 @@ class Trouble(StrEnum):
     STALL = "stall"  # the machine is suspended
     LEDGER = "ledger"  # commits that take seconds
     STORE = "store"  # publishing that is slow or fails
+    AUTO = "auto"  # the core itself looks for the best number of workers
 
 
 class Night(msgspec.Struct, frozen=True):
@@ -71,8 +72,10 @@ def night(seed: int, references: int = 200) -> Night:
     """Return the night of a seed: a handful of troubles, sometimes all, sometimes none."""
     rng = Random(seed)  # noqa: S311 - a simulation wants to be repeatable, not secret
     share = rng.choice((0.0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.5, 1.0))
-    troubles = frozenset(trouble for trouble in Trouble if rng.random() < share)
-    return Night(seed, references, rng.randint(1, 6), troubles)
+    troubles = frozenset(trouble for trouble in Trouble if trouble is not Trouble.AUTO and rng.random() < share)
+    workers = rng.randint(1, 6)
+    # Drawn last, so that what is known of the nights of former seeds stays true of those without it.
+    return Night(seed, references, workers, troubles | ({Trouble.AUTO} if rng.random() < share else set()))
 
 
 def policy(rng: Random, troubles: frozenset[Trouble]) -> Policy:
@@ -100,5 +103,6 @@ def policy(rng: Random, troubles: frozenset[Trouble]) -> Policy:
         references_per_minute=rng.choice((6, 20, 60)) if Trouble.RATE in troubles else 0,
         requests_per_minute=rng.choice((120, 400)) if Trouble.REQUESTS in troubles else 0,
         outage_limit=rng.choice((1800.0, 3600.0)),
+        auto_workers=(1, 6) if Trouble.AUTO in troubles else None,
         staging_root="/staging",
     )

@@ -258,6 +258,13 @@ class World:
         self._down(self.rng.choice((1.0, 60.0, 600.0)))
         return False
 
+    @property
+    def most_workers(self) -> int:
+        """How many workers may be wanted at most: what the operator said, or else what the core may try by itself."""
+        run = self.machine.run if self.machine is not None else None
+        auto = run is not None and run.scaling is not None
+        return self.policy.auto_workers[1] if auto and self.policy.auto_workers is not None else self.scaled
+
     def key(self, slot: int) -> int:
         """Return under what the session of this slot's worker is found."""
         return slot if self.policy.own_logins else 0
