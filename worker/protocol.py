@@ -19,8 +19,13 @@ FRAME_LIMIT = 8 * 1024 * 1024
 """The most bytes that one frame may take, and that may wait unread in a decoder."""
 
 Text = Annotated[str, msgspec.Meta(max_length=65_536)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""As large as the ledger and JSON can hold exactly."""
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+"""Neither infinite nor NaN."""
+
+_MOST_ENTRIES = 65_536
+"""Of one list or map in a frame: a header that promises more is refused before there is any room made for them."""
 
 
 class Kind(StrEnum):
@@ -139,7 +144,7 @@ class FromWorker(msgspec.Struct, frozen=True, tag_field="t"):
 class Hello(FromWorker, frozen=True, tag=True):
     """The first message of a child, before it has a browser."""
 
-    version: int
+    version: Count
     pid: Count
 
 
@@ -254,7 +259,7 @@ class Failed(FromWorker, frozen=True, tag=True):
     """One sentence that the owner of the site would understand; secrets masked."""
     ready: bool
     url: Text = ""
-    status: int = 0
+    status: Count = 0
     """HTTP status, 0 where there is none."""
     retry_after: Seconds | None = None
     steps: tuple[Step, ...] = ()
@@ -299,7 +304,9 @@ class Decoder:
 
     def __init__(self, direction: Any) -> None:
         self._direction = direction
-        self._unpacker = msgpack.Unpacker(max_buffer_size=FRAME_LIMIT, raw=False)
+        self._unpacker = msgpack.Unpacker(
+            max_buffer_size=FRAME_LIMIT, raw=False, max_array_len=_MOST_ENTRIES, max_map_len=_MOST_ENTRIES
+        )
 
     def feed(self, data: bytes) -> Iterator[Any]:
         """Yield the messages that `data` completes.

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from supervisor.core.commands import Kill
-from supervisor.core.events import Event, TreeGone, WorkerExited, WorkerSpoke
+from supervisor.core.events import Event, TreeGone, WorkerExited, WorkerGarbled, WorkerSpoke
 from supervisor.shell import linux
 from supervisor.shell.inbox import Broken, Inbox
 from supervisor.shell.journal import Journal
@@ -18,7 +20,8 @@ from supervisor.shell.processes import Processes, Target
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.shell.workers import LocalWorkers, Member
 from tests.shell import fake_children as fake
-from worker.protocol import VERSION, Adopt, Heartbeat, Hello, Ready, StartFailed, encode, to_worker
+from tests.worker.test_protocol import MESSAGES
+from worker.protocol import VERSION, Adopt, Heartbeat, Hello, Ready, StartFailed, encode, from_worker, to_worker
 from worker.settings import WorkerSettings
 
 GREETING = encode(Hello(VERSION, 1)) + encode(Heartbeat(0, "", 0.0)) + encode(Ready())
@@ -187,3 +190,43 @@ def test_a_released_spare_is_gone(fleet: Callable[[Target], Fleet]) -> None:
     there.local.release()
     there.until(lambda: not there.local.members, "the end of the spare")
     there.local.release()
+
+
+def test_a_worker_that_sends_what_is_no_message_is_told_once(fleet: Callable[[Target], Fleet]) -> None:
+    """Nothing more of it is taken for a message, and it is killed like any other."""
+    there = fleet(garbling)
+    there.local.spawn(2, 7)
+    there.until(lambda: there.events, "the garbage")
+    (garbled,) = there.events
+    assert isinstance(garbled, WorkerGarbled)
+    assert (garbled.slot, garbled.incarnation) == (2, 7)
+    assert "not a message" in garbled.reason
+    (member,) = there.local.members.values()
+    assert not list(there.local._decode(member, GREETING))
+    there.local.kill(Kill(2, 7, garbled.reason, evidence=False))
+    there.until(lambda: TreeGone(2, 7) in there.events, "the end of its tree")
+    assert there.local.members == {}
+
+
+def test_whatever_a_worker_sends_is_what_it_said_and_at_most_one_complaint(fleet: Callable[[Target], Fleet]) -> None:
+    """And a pid that it takes from the air makes no stranger a member of its tree."""
+    there = fleet(obedient)
+    there.local.spawn(1, 1)
+    there.until(lambda: len(there.events) == 3, "the greeting")
+    (member,) = there.local.members.values()
+    tree = {process.pid for process in member.tree.scan()}
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(st.one_of(st.binary(max_size=40), MESSAGES.map(encode)), max_size=6))
+    def hear(pieces: list[bytes]) -> None:
+        member.decoder = from_worker()
+        heard = [event for piece in pieces for event in there.local._decode(member, piece)]
+        kinds = [type(event) for event in heard]
+        assert set(kinds[:-1]) <= {WorkerSpoke}
+        assert kinds[-1:] in ([], [WorkerSpoke], [WorkerGarbled])
+        assert (member.decoder is None) == (kinds[-1:] == [WorkerGarbled])
+
+    hear()
+    assert {process.pid for process in member.tree.scan()} == tree
+    there.local.kill(Kill(1, 1, "the test is over", evidence=False))
+    there.until(lambda: TreeGone(1, 1) in there.events, "the end of its tree")
