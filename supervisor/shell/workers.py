@@ -197,8 +197,7 @@ class LocalWorkers:
             return
         member.exited = True
         yield from self._decode(member, member.process.read_to_end())
-        if not member.process.ended:
-            self._unregister(member.process.fileno())
+        self._unregister(member.process.fileno())
         self._unregister(member.process.sentinel)
         member.process.close()
         if not member.is_spare:

@@ -64,14 +64,14 @@ class Fleet:
     def __init__(self, local: LocalWorkers, selector: selectors.BaseSelector, inbox: Inbox) -> None:
         self.local = local
         self.events: list[Event] = []
-        self._selector = selector
+        self.selector = selector
         self._inbox = inbox
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Go round until it holds."""
 
         def round_and_look() -> object:
-            for key, mask in self._selector.select(0.05):
+            for key, mask in self.selector.select(0.05):
                 if key.data is not None:
                     handler, member = key.data
                     self.events += handler(member, mask)
@@ -230,3 +230,19 @@ def test_whatever_a_worker_sends_is_what_it_said_and_at_most_one_complaint(fleet
     assert {process.pid for process in member.tree.scan()} == tree
     there.local.kill(Kill(1, 1, "the test is over", evidence=False))
     there.until(lambda: TreeGone(1, 1) in there.events, "the end of its tree")
+
+
+def test_a_death_that_is_told_before_the_end_of_the_pipe_leaves_no_descriptor_behind(
+    fleet: Callable[[Target], Fleet],
+) -> None:
+    """Both may come in the same round, in either order; the number of a descriptor is soon that of another one."""
+    there = fleet(obedient)
+    there.local.spawn(1, 1)
+    there.until(lambda: len(there.events) == 3, "the greeting")
+    (member,) = there.local.members.values()
+    descriptors = {member.process.fileno(), member.process.sentinel}
+    os.kill(member.process.pid, 9)
+    fake.eventually(lambda: member.process.exit_code() is not None, "the death")
+    assert list(there.local.on_end(member, selectors.EVENT_READ)) == [WorkerExited(1, 1, -9)]
+    assert member.process.ended
+    assert not descriptors & set(there.selector.get_map())
