@@ -13,7 +13,7 @@ from supervisor.core.failures import RULES, Concern
 from supervisor.core.queue import Reference, State
 from supervisor.core.records import AttemptFailed, AttemptForgiven, AttemptSucceeded, Incident, SuccessDoubted
 from supervisor.core.session import Session
-from supervisor.core.state import EXIT_LOGIN_REFUSED, EXIT_STOPPED, RunState
+from supervisor.core.state import EXIT_LOGIN_REFUSED, EXIT_STOPPED, RunState, Stage
 from worker.protocol import Document, Failed, Kind, Succeeded
 
 
@@ -234,6 +234,8 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
             if run.scaling is not None:
                 run.scaling.limited(attempt.begun, run.now)
             throttle(run, failure.retry_after)
+        case Kind.INTERRUPTED if run.stage is not Stage.RUNNING:
+            return False  # whoever stops a run may do so as often as they like; a machine short of room is bounded
         case Kind.SESSION_EXPIRED:
             session_lost(run, attempt.slot, attempt.generation, reference.ref_id)
         case Kind.FORBIDDEN:

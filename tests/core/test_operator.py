@@ -11,7 +11,7 @@ from supervisor.core.machine import Machine
 from supervisor.core.records import AttemptFailed, Entry
 from supervisor.core.state import Stage
 from tests.core.playbook import QUIET, Playbook, assigned, entries, finish, records
-from worker.protocol import Kind, Ready, ShutDown
+from worker.protocol import Kind, LoggedIn, Ready, ShutDown
 
 
 def test_a_pause_lets_what_is_in_flight_finish_and_hands_out_nothing() -> None:
@@ -85,6 +85,18 @@ def test_a_second_stop_waits_for_nobody_and_charges_nobody() -> None:
     assert (record.kind, record.counted, record.retry_in) == (Kind.INTERRUPTED, False, 0.0)
     assert finish(play.take(play.gone(2))).code == 3
     assert play.totals() == (4, 0, 0, 0, 0)
+
+
+def test_a_stop_charges_nobody_however_often_a_reference_came_back() -> None:
+    """A reference that has used up its free returns does not pay for the operator's stop."""
+    play = Playbook.working("A", workers=1)
+    for _ in range(QUIET.free_returns):
+        play.take(play.failed(1, Kind.SESSION_EXPIRED))
+        play.take(play.of(1, LoggedIn(play.machine.run.slots[1].errand, b"again")))
+    assert play.attempt(1)
+    play.take(ev.StopRequested(True, "stopped by the operator, at once"))
+    (record,) = records(play.take(play.gone(1)), AttemptFailed)
+    assert (record.kind, record.counted) == (Kind.INTERRUPTED, False)
 
 
 def test_a_stop_at_the_very_end_changes_nothing() -> None:
