@@ -35,6 +35,12 @@ class Wishes(msgspec.Struct, frozen=True):
     """Empty for none, ``all``, or what ``--faults`` of the website takes."""
     latency: float = 0.0
     """Seconds added to every answer."""
+    page_seconds: float = 0.0
+    """What a vehicle's page takes to be made."""
+    capacity: int = 0
+    """So many of them are made at a time; 0 for all that are asked for."""
+    crowded: str = "wait"
+    """What happens to those beyond it: ``wait``, ``slow`` (each takes longer, so that it serves fewer), ``refuse``."""
     uniform: bool = False
     """Every vehicle has two documents of 190 KB, as measurements want them."""
 
@@ -124,6 +130,8 @@ def started(wishes: Wishes, environ: Mapping[str, str], port: int = 0) -> Iterat
     command += ["--vehicles", str(wishes.vehicles), "--seed", str(wishes.seed)]
     command += ["--faults", wishes.faults] if wishes.faults else []
     command += ["--latency", str(wishes.latency * 1000)] if wishes.latency else []
+    command += ["--page-time", str(wishes.page_seconds * 1000)] if wishes.page_seconds else []
+    command += ["--capacity", str(wishes.capacity), "--crowded", wishes.crowded] if wishes.capacity else []
     command += ["--uniform"] if wishes.uniform else []
     with subprocess.Popen(
         command,

@@ -243,19 +243,21 @@ class Scaling:
         return self._next(now, around, "time to look whether that is still the best number")
 
     def _next(self, now: float, around: Surroundings, why: str) -> Change | None:
-        """Go to the number that is to be tried next; to the best one when there is nothing left to try."""
-        more = 0 if around.processor_busy else around.room
-        limit = min(self.most, self._ceiling, max(self._best, self.wanted) + more)
-        if self.phase is Phase.DOUBLING:
-            number = min(2 * self._best, limit)
-            if number > self._best and number not in self._levels:
-                return self._change(number, now, why)
-            self.phase = Phase.UP
-        if self.phase is Phase.UP:
-            number = self._best + 1
-            if number <= limit and number not in self._levels:
-                return self._change(number, now, why)
-            self.phase = Phase.DOWN
+        """Go to the number that is to be tried next; to the best one when there is nothing left to try.
+
+        Where the machine has nothing left for more workers, the best number goes on until it has.
+        """
+        allowed = min(self.most, self._ceiling)
+        fits = max(self._best, self.wanted) + (0 if around.processor_busy else around.room)
+        for phase, number in ((Phase.DOUBLING, 2 * self._best), (Phase.UP, self._best + 1)):
+            if self.phase is not phase:
+                continue
+            wished = min(number, allowed)
+            if wished > self._best and wished not in self._levels:
+                possible = max(self._best, min(wished, fits))
+                if possible == self._best or possible not in self._levels:
+                    return self._change(possible, now, why)
+            self.phase = Phase.UP if phase is Phase.DOUBLING else Phase.DOWN
         if self.phase is Phase.DOWN:
             number = self._best - 1
             if number >= self.least and number not in self._levels:

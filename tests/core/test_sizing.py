@@ -5,7 +5,6 @@ import msgspec
 from supervisor.core import commands as co
 from supervisor.core import events as ev
 from supervisor.core.fleet import SlotState
-from supervisor.core.scaling import Phase
 from tests.core.playbook import QUIET, Playbook
 from worker.protocol import Kind, Ready, ShutDown
 
@@ -105,8 +104,10 @@ def test_no_more_are_tried_while_the_processor_or_memory_have_nothing_left() -> 
         play.take(ev.MachineMeasured(_IDLE, idle=0.01))
     _live(play, 200.0, capacity=8)
     assert _wanted(play) == 1
-    assert play.machine.run.scaling is not None
-    assert play.machine.run.scaling.phase is Phase.HOLDING
+    for _ in range(3):
+        play.take(ev.MachineMeasured(_IDLE, idle=0.5))
+    _live(play, 100.0, capacity=8)
+    assert _wanted(play) > 1, "as soon as it has something left, the search goes on"
     play = _working()
     play.take(ev.MachineMeasured({**_IDLE, "memory": 600_000_000}, idle=0.9))
     _live(play, 200.0, capacity=8)

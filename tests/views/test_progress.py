@@ -109,3 +109,12 @@ def test_figures_read_well() -> None:
         "5.0 TB",
     ]
     assert clean("x" * 500, 10) == "xxxxxxxxx…"
+
+
+def test_a_run_that_finds_its_number_of_workers_says_how_many_it_wants() -> None:
+    """In the header and in the plain line, while it runs."""
+    snapshot = busy(run=run_view(workers_auto=True, workers_wanted=3))
+    assert "running with 3 workers (auto)" in drawn(snapshot)[0]
+    assert " running with 3 workers (auto): " in progress.plain(snapshot)
+    assert "auto" not in progress.plain(busy(run=run_view(workers_auto=True, workers_wanted=3, state="finished")))
+    assert "auto" not in progress.plain(busy(run=run_view(workers_wanted=3)))

@@ -18,6 +18,7 @@ import click
 import psutil
 from aiohttp import web
 
+from worker.sites.demo.capacity import Capacity, Crowded
 from worker.sites.demo.faults import Choice, Fault, FaultPlan, FaultsError, parse
 from worker.sites.demo.recipe import DEFAULTS
 from worker.sites.demo.vehicles import Inventory
@@ -43,6 +44,16 @@ class _Choices(click.ParamType[tuple[Choice, ...]]):
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same inventory.")
 @click.option("--faults", type=_Choices(), default="none", show_default=True, help="all, none, or NAME[=RATE],…")
 @click.option("--latency", type=click.FloatRange(0, 60_000), default=0, help="Milliseconds added to every answer.")
+@click.option(
+    "--page-time", type=click.FloatRange(0, 60_000), default=0, help="Milliseconds that a vehicle's page takes."
+)
+@click.option("--capacity", type=click.IntRange(0, 1000), default=0, help="So many are made at a time; 0: all.")
+@click.option(
+    "--crowded",
+    type=click.Choice([one.value for one in Crowded]),
+    default="wait",
+    help="What happens to those beyond it.",
+)
 @click.option("--uniform", is_flag=True, help="Two documents of 190 KB for every vehicle, as measurements want them.")
 @click.option("--control", is_flag=True, help="Let tests order troubles by POST to /control/….")
 @click.option("--parent-pid", type=click.IntRange(1), help="End when this process is gone.")
@@ -55,6 +66,9 @@ def main(
     seed: int,
     faults: tuple[Choice, ...],
     latency: float,
+    page_time: float,
+    capacity: int,
+    crowded: str,
     uniform: bool,
     control: bool,
     parent_pid: int | None,
@@ -71,7 +85,8 @@ def main(
         os.environ.get("NIGHTFLEET_DEMO_USER") or DEFAULTS["NIGHTFLEET_DEMO_USER"],
         os.environ.get("NIGHTFLEET_DEMO_PASSWORD") or DEFAULTS["NIGHTFLEET_DEMO_PASSWORD"],
     )
-    website = Website(inventory, plan, credentials, latency=latency / 1000, control=control)
+    making = Capacity(capacity, page_time / 1000, Crowded(crowded))
+    website = Website(inventory, plan, credentials, latency=latency / 1000, control=control, capacity=making)
     known = [DEFAULTS["NIGHTFLEET_DEMO_USER"], DEFAULTS["NIGHTFLEET_DEMO_PASSWORD"]]
     account = known if credentials == Credentials(*known) else None
     serving = _serve(website.application(), port, parent_pid, account, until_stdin_closes=until_stdin_closes)

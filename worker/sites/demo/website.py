@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from worker.sites.demo import pages
+from worker.sites.demo.capacity import Capacity
 from worker.sites.demo.control import Control
 from worker.sites.demo.faults import Fault, FaultPlan
 from worker.sites.demo.journal import Journal
@@ -115,12 +116,20 @@ class Website:
     """One inventory with its faults behind HTTP. `latency` is in seconds, added to every answer."""
 
     def __init__(
-        self, inventory: Inventory, faults: FaultPlan, credentials: Credentials, *, latency: float, control: bool
+        self,
+        inventory: Inventory,
+        faults: FaultPlan,
+        credentials: Credentials,
+        *,
+        latency: float,
+        control: bool,
+        capacity: Capacity,
     ) -> None:
         self._inventory = inventory
         self._faults = faults
         self._credentials = credentials
         self._latency = latency
+        self._capacity = capacity
         self._sessions = Sessions()
         self._journal = Journal()
         self._control = Control(self._sessions, self._journal)
@@ -230,6 +239,9 @@ class Website:
     async def _show_vehicle(self, request: web.Request) -> web.StreamResponse:
         car = self._car(request)
         session = request[_SESSION]
+        refusal = await self._capacity.make()
+        if refusal is not None:
+            return refusal
         self._journal.opened[car.ref] += 1
         if "arrived" not in request.query and self._faults.strike(car.ref, Fault.META_REFRESH):
             return _html(pages.moved(f"{pages.vehicle_path(car.ref)}?arrived=1", session.user))
