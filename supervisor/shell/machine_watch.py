@@ -103,8 +103,9 @@ class MachineWatch:
         shares = []
         words = _read(self._proc / "stat").partition("\n")[0].split()
         if words[:1] == ["cpu"] and len(words) > 5:  # noqa: PLR2004 - idle is the 4th number, iowait the 5th
-            # Guests' time is part of user's.
-            ticks = (int(words[4]) + int(words[5]), sum(map(int, words[1:9])))
+            # What runs at a lower priority than ours gives way to it. Guests' time is part of user's.
+            gives_way = int(words[2]) if os.getpriority(os.PRIO_PROCESS, 0) <= 0 else 0
+            ticks = (int(words[4]) + int(words[5]) + gives_way, sum(map(int, words[1:9])))
             if self._ticks is not None and ticks[1] > self._ticks[1]:
                 shares.append((ticks[0] - self._ticks[0]) / (ticks[1] - self._ticks[1]))
             self._ticks = ticks

@@ -79,13 +79,19 @@ def test_the_machines_own_limit_of_processes_counts(fake: Fake) -> None:
 
 
 def test_the_processor_has_left_what_was_idle_since_the_last_look(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting for a disk is idle too; a control group's quota counts where it leaves less."""
+    """Waiting for a disk is idle too, as is what gives way to us; a control group's quota counts where it leaves less."""
+    monkeypatch.setattr("supervisor.shell.machine_watch.os.getpriority", lambda _which, _who: 0)
     clock = [100.0]
     monkeypatch.setattr("supervisor.shell.machine_watch.time.monotonic", lambda: clock[0])
     fake.write("proc/stat", "cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n")
     assert fake.watch.idle() is None
     fake.write("proc/stat", "cpu  160 10 110 710 110 0 0 0 50 0\n")
-    assert fake.watch.idle() == pytest.approx(0.2)
+    assert fake.watch.idle() == pytest.approx(0.3)
+    monkeypatch.setattr("supervisor.shell.machine_watch.os.getpriority", lambda _which, _who: 5)
+    fake.write("proc/stat", "cpu  170 10 110 710 110 0 0 0 50 0\n")
+    fake.watch.idle()
+    fake.write("proc/stat", "cpu  170 20 110 710 110 0 0 0 50 0\n")
+    assert fake.watch.idle() == 0.0, "then it is as important as we are"
     assert fake.watch.idle() is None, "no time has passed"
     fake.write("proc/self/cgroup", "0::/night\n")
     fake.write("cgroup/night/cpu.max", "200000 100000\n")
