@@ -79,7 +79,7 @@ def test_the_machines_own_limit_of_processes_counts(fake: Fake) -> None:
 
 
 def test_the_processor_has_left_what_was_idle_since_the_last_look(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting for a disk and what gives way to us are left too; a quota of a control group counts where it leaves less."""
+    """Waiting for a disk and what gives way to us are left too; a control group's quota counts where it leaves less."""
     monkeypatch.setattr("supervisor.shell.machine_watch.os.getpriority", lambda _which, _who: 0)
     clock = [100.0]
     monkeypatch.setattr("supervisor.shell.machine_watch.time.monotonic", lambda: clock[0])
