@@ -42,7 +42,7 @@ def examine(resolved: Resolved, run_dir: Path, environ: Mapping[str, str]) -> It
     yield _python()
     yield from _browser(resolved, environ)
     yield _descriptors()
-    yield _memory(resolved.settings.num_workers.most)
+    yield _memory(resolved.settings.num_workers.least)
     yield _shared_memory()
     temp = Path(tempfile.gettempdir())
     yield _space("temporary files", temp)

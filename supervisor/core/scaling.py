@@ -29,6 +29,8 @@ _LONGER = 8
 """Times that a window is lengthened where the comparison is close."""
 _GAIN = 1.05
 """More workers are kept when they bring so many times as much."""
+_GAIN_BUSY = 1.1
+"""So many times where the processor has nothing left, and then only one more at a time is tried."""
 _CLOSE = (0.95, 1.12)
 _LOSS = 0.96
 """Fewer workers are kept when they bring so much of what the best number brought."""
@@ -210,7 +212,8 @@ class Scaling:
             return self._look_again(level, now, around)
         self._levels[tried] = level
         difference = f"{self._a_minute(abs(level.rate - known.rate))} {{}} than {self._best}"
-        if tried > self._best and level.rate >= _GAIN * known.rate:
+        gain = _GAIN_BUSY if around.processor_busy else _GAIN
+        if tried > self._best and level.rate >= gain * known.rate:
             self._best, self._again = tried, _AGAIN
             return self._next(now, around, f"{_bring(tried)} {difference.format('more')}")
         if tried < self._best and level.rate >= _LOSS * known.rate:
@@ -245,10 +248,10 @@ class Scaling:
     def _next(self, now: float, around: Surroundings, why: str) -> Change | None:
         """Go to the number that is to be tried next; to the best one when there is nothing left to try.
 
-        Where the machine has nothing left for more workers, the best number goes on until it has.
+        Where there is no room for more workers, the best number goes on until there is.
         """
         allowed = min(self.most, self._ceiling)
-        fits = max(self._best, self.wanted) + (0 if around.processor_busy else around.room)
+        fits = max(self._best, self.wanted) + (min(1, around.room) if around.processor_busy else around.room)
         for phase, number in ((Phase.DOUBLING, 2 * self._best), (Phase.UP, self._best + 1)):
             if self.phase is not phase:
                 continue

@@ -127,14 +127,27 @@ def test_it_never_goes_beyond_its_bounds_nor_below_one() -> None:
         assert scaling.wanted == 1
 
 
-def test_nothing_is_tried_where_there_is_no_room_or_the_processor_is_busy() -> None:
+def test_nothing_is_tried_where_there_is_no_room() -> None:
     """What is there goes on."""
-    for around in (Surroundings(True, True, 0), Surroundings(True, True, 100, processor_busy=True)):
-        crowd, scaling = Crowd(lambda _: 2.0, 1), _scaling(2)
-        crowd.work(scaling, 200.0, around)
-        assert crowd.history == []
-        crowd.work(scaling, 200.0)
-        assert scaling.wanted >= 4, "as soon as there is room, the search goes on"
+    crowd, scaling = Crowd(lambda _: 2.0, 1), _scaling(2)
+    crowd.work(scaling, 200.0, Surroundings(True, True, 0))
+    assert crowd.history == []
+    crowd.work(scaling, 200.0)
+    assert scaling.wanted >= 4, "as soon as there is room, the search goes on"
     crowd, scaling = Crowd(lambda _: 2.0, 1), _scaling(2)
     crowd.work(scaling, 2 * _HOUR, Surroundings(True, True, 1))
     assert scaling.wanted >= 5, "room for one at a time is room"
+
+
+def test_with_a_busy_processor_it_goes_up_by_one_and_down_sooner() -> None:
+    """Somebody else may have it all, and more workers bring more still; or it is ours, and they do not."""
+    busy = Surroundings(True, True, 100, processor_busy=True)
+    for seed in _SEEDS:
+        crowd, scaling = Crowd(lambda _: 2.0, seed), _scaling()
+        crowd.work(scaling, _HOUR / 2, busy)
+        numbers = [1, *(workers for _, workers in crowd.history)]
+        assert max(later - former for former, later in pairwise(numbers)) == 1
+        assert scaling.wanted >= 6, crowd.changes
+        crowd, scaling = Crowd(lambda workers: 2.0 * max(1.0, workers / 4), seed), _scaling()
+        crowd.work(scaling, _HOUR / 2, busy)
+        assert scaling.wanted <= 5, crowd.changes

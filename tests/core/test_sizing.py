@@ -97,17 +97,8 @@ def test_the_operator_knows_better() -> None:
     assert _said(play) == "the operator wants 3 workers"
 
 
-def test_no_more_are_tried_while_the_processor_or_memory_have_nothing_left() -> None:
-    """Memory decides by what a worker takes; the processor only after several measurements alike."""
-    play = _working()
-    for _ in range(3):
-        play.take(ev.MachineMeasured(_IDLE, idle=0.01))
-    _live(play, 200.0, capacity=8)
-    assert _wanted(play) == 1
-    for _ in range(3):
-        play.take(ev.MachineMeasured(_IDLE, idle=0.5))
-    _live(play, 100.0, capacity=8)
-    assert _wanted(play) > 1, "as soon as it has something left, the search goes on"
+def test_memory_and_processor_decide_how_many_more_are_tried() -> None:
+    """Memory by what a worker takes; the processor only after several measurements alike."""
     play = _working()
     play.take(ev.MachineMeasured({**_IDLE, "memory": 600_000_000}, idle=0.9))
     _live(play, 200.0, capacity=8)
@@ -115,8 +106,14 @@ def test_no_more_are_tried_while_the_processor_or_memory_have_nothing_left() -> 
     play = _working()
     for idle in (0.01, 0.01, 0.9, 0.01, 0.01):
         play.take(ev.MachineMeasured(_IDLE, idle=idle))
-    _live(play, 200.0, capacity=8)
-    assert _wanted(play) > 1
+    assert not play.machine.run.shedding.processor_busy
+    play.take(ev.MachineMeasured(_IDLE, idle=0.01))
+    assert play.machine.run.shedding.processor_busy
+    for idle in (0.5, 0.1, 0.5, 0.5):
+        play.take(ev.MachineMeasured(_IDLE, idle=idle))
+    assert play.machine.run.shedding.processor_busy
+    play.take(ev.MachineMeasured(_IDLE, idle=0.5))
+    assert not play.machine.run.shedding.processor_busy
 
 
 def test_pauses_outages_and_the_end_of_a_run_say_nothing_about_the_number() -> None:
