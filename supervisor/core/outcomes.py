@@ -203,7 +203,7 @@ def session_lost(run: RunState, slot: int, generation: int, ref_id: int) -> None
     what = "it logs in again" if run.sessions.own else "one worker logs in again while the others wait"
     run.incident("session_lost", f"the session is gone; {what}", level="WARNING")
     if not session.is_known_loser(ref_id):
-        run.sessions.thief.lost(run.now - session.since, ref_id)
+        run.sessions.thief.lost(session, slot, ref_id, run.now)
     _recall_unproven(run, session)
     if session.hopeless:
         run.end(

@@ -37,6 +37,11 @@ class Session:
         self._known_losers: set[int] = set()
 
     @property
+    def proven_last(self) -> float:
+        """The last moment at which the session was certainly alive."""
+        return self._proven_until
+
+    @property
     def content(self) -> bytes:
         """The opaque bytes for `UseSession`; a secret, never logged."""
         return self._content
@@ -159,7 +164,8 @@ class Thief:
     """Recognises that somebody takes the session away again and again, soon after each login.
 
     A loss speaks of a thief only when the session was young, and when the reference that met the login page was served
-    with a later session: its page is not to blame. A session that grew old acquits.
+    with a later session: its page is not to blame. A session that grew old acquits. Where each worker has a session of
+    its own, one moment may end them all: a loss that another one explains does not count, once for each worker.
     """
 
     def __init__(self, limit: int, window: float) -> None:
@@ -167,14 +173,19 @@ class Thief:
         self._window = window
         self._suspects: set[int] = set()
         self._confirmed = 0
+        self._counted_at = -1.0
+        self._excused: set[int] = set()
 
-    def lost(self, age: float, ref_id: int) -> None:
-        """A session was found gone at this age in seconds, for this reference."""
-        if age > self._window:
+    def lost(self, session: Session, slot: int, ref_id: int, now: float) -> None:
+        """A session was found gone by the worker in this slot, for this reference."""
+        if now - session.since > self._window:
             self._suspects.clear()
             self._confirmed = 0
-        elif ref_id:
+        elif ref_id and (session.proven_last > self._counted_at or slot in self._excused):
             self._suspects.add(ref_id)
+            self._counted_at = now
+        elif ref_id:
+            self._excused.add(slot)
 
     def served(self, ref_id: int) -> None:
         """A reference was completed."""

@@ -269,3 +269,21 @@ def test_another_login_that_is_to_tell_an_outage_ends_the_session_for_what_is_un
     commands = play.take(play.failed(1, Kind.TIMEOUT))
     assert _sent(commands, LogIn)
     assert [record.ref_id for record in records(commands, SuccessDoubted)] == [2]
+
+
+def test_one_moment_that_ends_every_workers_session_is_no_sign_of_logins_that_end_each_other() -> None:
+    """A site that restarts soon after the logins ends as many sessions as there are workers, once."""
+    policy = msgspec.structs.replace(QUIET, own_logins=True, stolen_sessions=3)
+    play = Playbook.new(*(f"R{number}" for number in range(12)), workers=5, policy=policy)
+    play.take(ev.TimePassed())
+    for slot in range(1, 6):
+        play.take(play.of(slot, Ready()))
+    for slot in range(1, 6):
+        _log_in(play.after(1.0), slot)
+    for slot in range(1, 6):
+        _lose(play.after(1.0), slot)
+    for slot in range(1, 6):
+        _log_in(play.after(1.0), slot)
+    play.after(1.0).succeed_all()
+    assert play.machine.run.ending is not None
+    assert "taken away" not in play.machine.run.ending.reason

@@ -65,6 +65,7 @@ def test_each_trouble_alone_is_survived() -> None:
     "one",
     [
         Night(49, 3, 3, frozenset({Trouble.FORBIDDEN, Trouble.SESSION})),
+        Night(5116, 5, 5, frozenset({Trouble.ALIKE, Trouble.OWN, Trouble.SESSION, Trouble.SETTINGS})),
     ],
     ids=str,
 )
