@@ -113,6 +113,7 @@ async def _serve(
         match await inbox.get():
             case Adopt() as place:
                 journal.move(place)
+                wire.send(worker.heartbeat())
             case Assign() as assign:
                 await worker.assign(assign)
             case LogIn() as errand:

@@ -71,7 +71,7 @@ class ToWorker(msgspec.Struct, frozen=True, tag_field="t"):
 
 
 class Adopt(ToWorker, frozen=True, tag=True):
-    """Be the worker of a slot from now on; until then a worker was a spare, that belongs to none. Not answered."""
+    """Be the worker of a slot from now on, after having been a spare, which has none. Answered by a `Heartbeat`."""
 
     slot: Count
     incarnation: Count

@@ -140,9 +140,6 @@ class LocalWorkers:
         log_file = self._settings_for(slot, incarnation).log_file
         spare.settings = msgspec.structs.replace(spare.settings, log_file=log_file)
         self.send(slot, incarnation, Adopt(slot, incarnation, log_file))
-        for message in spare.unheard:
-            self._inbox.put(WorkerSpoke(slot, incarnation, message))
-        spare.unheard = []
 
     def _end_spare(self, spare: Member) -> None:
         self._spare = None
@@ -210,6 +207,8 @@ class LocalWorkers:
         if member.decoder is None:
             return
         slot, incarnation = member.process.slot, member.process.incarnation
+        while member.unheard and not member.is_spare:
+            yield WorkerSpoke(slot, incarnation, member.unheard.pop(0))
         try:
             for message in member.decoder.feed(data):
                 if isinstance(message, BrowserStarted) and member.tree.add_session(message.pid):
