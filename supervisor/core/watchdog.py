@@ -140,6 +140,8 @@ def restart_delay(run: RunState, deaths: int) -> float:
 
 def start_failed(run: RunState, reason: str) -> None:
     """A child never got ready. When that happens again and again and none is ready, the machine cannot do it."""
+    if run.shedding.short:
+        return  # it will have room again; until then each try waits longer than the one before
     run.start_failures += 1
     ready = any(
         slot.state not in {SlotState.VACANT, SlotState.STARTING, SlotState.KILLING, SlotState.RETIRED}

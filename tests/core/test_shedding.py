@@ -3,7 +3,7 @@
 from supervisor.core import commands as co
 from supervisor.core import events as ev
 from supervisor.core.records import AttemptFailed
-from tests.core.playbook import Playbook, records
+from tests.core.playbook import QUIET, Playbook, records
 from worker.protocol import Kind, LoggedIn, Ready, ShutDown
 
 _MANY = tuple(f"R{number}" for number in range(100))
@@ -63,6 +63,19 @@ def test_when_it_is_urgent_the_worker_does_not_finish_and_its_reference_pays_not
     _weigh(play, 300, 500)
     assert [c for c in _memory(play, 280) if isinstance(c, co.Kill)] == []
     assert [c.slot for c in _memory(play, 140) if isinstance(c, co.Kill)] == [2], "told to go, and now it must hurry"
+
+
+def test_starts_that_a_short_machine_kills_do_not_end_the_run() -> None:
+    """Each try waits longer than the one before; when there is room again the last worker starts and goes on."""
+    play = Playbook.working(*_MANY, workers=1)
+    _weigh(play, 500)
+    _memory(play, 100)
+    for _ in range(3 * QUIET.start_failures_limit):
+        play.take(play.exited(1, -9))
+        play.take(play.gone(1))
+        play.pass_time(QUIET.restart_delay_limit)
+    assert play.machine.run.ending is None
+    assert _states(play) == ["starting"]
 
 
 def test_the_fleet_is_made_whole_again_one_by_one() -> None:

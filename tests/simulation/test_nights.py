@@ -65,6 +65,8 @@ def test_each_trouble_alone_is_survived() -> None:
     "one",
     [
         Night(49, 3, 3, frozenset({Trouble.FORBIDDEN, Trouble.SESSION})),
+        Night(333, 22, 2, frozenset({Trouble.EXCLUSIVE, Trouble.OWN, Trouble.SHORTAGE, Trouble.SLOW, Trouble.START})),
+        Night(1000684, 59, 2, frozenset({Trouble.BAD, Trouble.FORBIDDEN, Trouble.OUTAGE, Trouble.STOP})),
         Night(5116, 5, 5, frozenset({Trouble.ALIKE, Trouble.OWN, Trouble.SESSION, Trouble.SETTINGS})),
     ],
     ids=str,
