@@ -16,7 +16,7 @@ BLOWS = [
     pytest.param("renderer", signal.SIGKILL, id="renderer-killed"),
     pytest.param("network", signal.SIGKILL, id="network-service-killed", marks=pytest.mark.long),
     pytest.param("browser", signal.SIGSTOP, id="browser-frozen"),
-    pytest.param("child", signal.SIGSTOP, id="child-frozen"),
+    pytest.param("child", signal.SIGSTOP, id="child-frozen", marks=pytest.mark.long),
     pytest.param("renderer", signal.SIGSTOP, id="renderer-frozen", marks=pytest.mark.long),
     pytest.param("driver", signal.SIGSTOP, id="driver-frozen", marks=pytest.mark.long),
     pytest.param("network", signal.SIGSTOP, id="network-service-frozen", marks=pytest.mark.long),

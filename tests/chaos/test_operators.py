@@ -52,7 +52,7 @@ def test_ctrl_c_in_a_terminal_ends_the_night_in_good_order(begin: Begin, open_si
     assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_during_the_start_ends_it_without_a_trace(
     number: signal.Signals, begin: Begin, open_site: OpenSite
 ) -> None:
@@ -139,7 +139,9 @@ def clock(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     return file, {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
 
 
-@pytest.mark.parametrize("hours", [1, -1, 24])
+@pytest.mark.parametrize(
+    "hours", [-1, pytest.param(1, marks=pytest.mark.long), pytest.param(24, marks=pytest.mark.long)]
+)
 def test_a_wall_clock_that_jumps_is_no_time_out(
     hours: int, clock: tuple[Path, dict[str, str]], begin: Begin, open_site: OpenSite
 ) -> None:

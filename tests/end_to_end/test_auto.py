@@ -12,6 +12,7 @@ from tests.end_to_end.harness import LONGEST, ROOT, night, until, website
 
 
 @pytest.mark.browser
+@pytest.mark.long
 def test_a_run_begins_small_and_says_so_and_the_operator_takes_over(tmp_path: Path) -> None:
     """With ``auto:1-3`` one worker begins; `status` shows the number wanted; after `scale` it stays as told."""
     with website(600) as site, night(tmp_path / "night", site.url, workers="auto:1-3") as run:

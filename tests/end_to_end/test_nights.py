@@ -55,7 +55,10 @@ def test_a_failing_task_is_retried_twice_and_then_marked_failed(begin: Begin, op
     assert {folder.name for folder in evidence.iterdir()} == {"attempt-1", "attempt-2", "attempt-3"}
 
 
-@pytest.mark.parametrize(("recipe", "kind"), [("Spins", "frozen"), ("Blocks", "frozen"), ("Stubborn", "")])
+@pytest.mark.parametrize(
+    ("recipe", "kind"),
+    [pytest.param("Spins", "frozen", marks=pytest.mark.long), ("Blocks", "frozen"), ("Stubborn", "")],
+)
 def test_a_stuck_child_is_killed_and_its_reference_recovered(
     recipe: str, kind: str, begin: Begin, open_site: OpenSite, tmp_path: Path
 ) -> None:

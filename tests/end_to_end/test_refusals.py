@@ -49,7 +49,7 @@ def test_a_site_that_is_not_there_stops_the_run(begin: Begin) -> None:
     [
         ("ExportsHtml", {2}),
         ("RaisesInLogIn", {2, 3}),
-        ("RaisesInIsLoggedIn", {2, 3}),
+        pytest.param("RaisesInIsLoggedIn", {2, 3}, marks=pytest.mark.long),
         ("RaisesInExport", {2, 3}),
     ],
 )
