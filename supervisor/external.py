@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from supervisor.shell.trees import MARKER
+
 _OUTPUT_LIMIT = 65_536
 
 
@@ -49,6 +51,8 @@ def run(
         OSError: it cannot be started.
     """
     end = time.monotonic() + deadline
+    ours = dict(os.environ if environ is None else environ)
+    ours.pop(MARKER, None)  # in this moment a worker may be starting, and it belongs to no worker's tree
     # A file, because a pipe would have us wait for a command that does not read.
     with tempfile.TemporaryFile() as given:
         given.write(stdin)
@@ -58,7 +62,7 @@ def run(
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=None if environ is None else dict(environ),
+            env=ours,
             start_new_session=True,
         )
     with process:
