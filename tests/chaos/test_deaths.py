@@ -49,6 +49,7 @@ def test_a_blow_in_mid_run_loses_nothing(
     assert sum(failures.values()) <= 2
 
 
+@pytest.mark.long
 def test_a_child_killed_beside_its_frozen_browser_leaves_no_browser(begin: Begin, open_site: OpenSite) -> None:
     """The browser cannot notice the death; the supervisor kills it before the reference is queued again."""
     site = open_site(12)

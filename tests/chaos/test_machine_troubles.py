@@ -61,6 +61,7 @@ def test_a_low_limit_on_descriptors_is_no_traceback(begin: Begin, open_site: Ope
     assert "Traceback" not in run.said
 
 
+@pytest.mark.long
 def test_a_stale_lock_stops_nobody(begin: Begin, open_site: OpenSite) -> None:
     """A lock file that names a process that is gone is no lock."""
     site = open_site(2)

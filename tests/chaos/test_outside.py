@@ -26,6 +26,7 @@ def _starts(run: Night) -> list[float]:
     return [datetime.fromisoformat(row[0]).timestamp() for row in rows]
 
 
+@pytest.mark.long
 def test_a_site_that_crashes_and_comes_back_costs_nobody_an_attempt(begin: Begin, open_site: OpenSite) -> None:
     """Connections are refused, then the site is back and has forgotten every session: one attempt each."""
     site = open_site(20)

@@ -94,6 +94,7 @@ def test_a_session_stolen_twice_costs_two_logins(begin: Begin, open_site: OpenSi
     assert site.log()["logins"] == 3
 
 
+@pytest.mark.long
 def test_each_worker_logs_in_for_itself_where_the_recipe_says_so(begin: Begin, open_site: OpenSite) -> None:
     """One login a worker, and when all sessions are gone one more for each; nobody pays."""
     site = open_site(20)

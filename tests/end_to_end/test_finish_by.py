@@ -5,9 +5,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.harness import Night, Site
 
 
+@pytest.mark.long
 def test_a_night_ends_in_good_order_when_its_time_comes(
     begin: Callable[..., Night], open_site: Callable[..., Site], tmp_path: Path
 ) -> None:

@@ -57,7 +57,11 @@ def test_a_failing_task_is_retried_twice_and_then_marked_failed(begin: Begin, op
 
 @pytest.mark.parametrize(
     ("recipe", "kind"),
-    [pytest.param("Spins", "frozen", marks=pytest.mark.long), ("Blocks", "frozen"), ("Stubborn", "")],
+    [
+        pytest.param("Spins", "frozen", marks=pytest.mark.long),
+        ("Blocks", "frozen"),
+        pytest.param("Stubborn", "", marks=pytest.mark.long),
+    ],
 )
 def test_a_stuck_child_is_killed_and_its_reference_recovered(
     recipe: str, kind: str, begin: Begin, open_site: OpenSite, tmp_path: Path

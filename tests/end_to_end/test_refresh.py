@@ -88,6 +88,7 @@ def test_a_failed_login_leaves_its_evidence_and_nothing_else(begin: Begin, lot: 
     run.check_nothing_left()
 
 
+@pytest.mark.long
 def test_a_rejected_export_is_kept_to_be_looked_at(begin: Begin, lot: ChangingLot) -> None:
     """It is the best evidence of what is wrong with it."""
     lot.stock = ("two", "\x00")

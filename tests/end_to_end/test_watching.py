@@ -13,6 +13,7 @@ from tests.end_to_end.harness import Night, Site, until
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.long
 def test_a_run_is_served_and_measured_while_it_lasts(
     begin: Callable[..., Night], open_site: Callable[..., Site], tmp_path: Path
 ) -> None:
