@@ -25,4 +25,5 @@ An event (a message, a death, a deadline) enters `core.machine`; the commands th
 finishing) is held back until they are durable. Slow work (publishing, killing, evidence, files) is done by
 threads that answer with events, so the one loop never blocks. Views run in processes of their own beside the run
 (shell.companions): the clerk, and the status page where one is wanted.
+One worker more than there are slots is kept ready (shell.workers), for the slot whose worker dies next.
 """
