@@ -14,7 +14,8 @@
     gateway.py     that way with its secrets, as driver and browser want it; authorities.py for private ones
     observer.py    what a browser context does beside the calls: answers, failures, popups, crashes
     lookout.py     a picture of the page now and then, for the status page
-    visit.py       what a recipe holds in its hand: page, steps, goto, fetch, download, save, secrets
+    visit.py       what a recipe holds in its hand: page, steps, goto, fetch, download, save, secrets; kit.py its tools
+    judging.py     what an answer means: a refusal, the login page; bringing.py gets files by address or by download
     steps.py       the steps of a visit, their durations and limits
     questions.py   what a page is asked at little cost
     traffic.py     counts the requests by host

@@ -16,6 +16,7 @@ from worker.exits import Exit
 from worker.gateway import GatewayError, open_gateway
 from worker.heartbeat import Kin, end_at_once, pulse
 from worker.journal import Journal
+from worker.kit import Kit
 from worker.loading import load_site, recipe_file
 from worker.lookout import look_out
 from worker.masking import Mask
@@ -38,7 +39,6 @@ from worker.session import Session
 from worker.settings import WorkerSettings
 from worker.site import RecipeError
 from worker.vault import Vault
-from worker.visit import Kit
 from worker.wire import Wire
 from worker.work import Worker
 

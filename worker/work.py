@@ -17,6 +17,7 @@ from worker.deadlines import Overdue
 from worker.documents import sync_folder
 from worker.failures import classify
 from worker.journal import Journal
+from worker.kit import Kit
 from worker.protocol import (
     Assign,
     ErrandFailed,
@@ -39,7 +40,7 @@ from worker.settings import WorkerSettings
 from worker.site import Inventory, SiteFailure
 from worker.steps import NO_LIMITS
 from worker.trace import Trace
-from worker.visit import Kit, Visit
+from worker.visit import Visit
 from worker.watched import Watched
 
 Work = Callable[[], Coroutine[Any, Any, None]]

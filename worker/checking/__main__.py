@@ -23,13 +23,13 @@ from worker.exits import Exit
 from worker.gateway import GatewayError, open_gateway
 from worker.heartbeat import Kin, end_at_once, watch_supervisor
 from worker.journal import Journal
+from worker.kit import Kit
 from worker.loading import load_site, recipe_file
 from worker.main import isolate, prepare_environment, redirect_output
 from worker.masking import Mask
 from worker.protocol import Kind
 from worker.site import RecipeError, Site
 from worker.vault import Vault
-from worker.visit import Kit
 
 
 class Teller:

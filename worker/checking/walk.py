@@ -17,6 +17,7 @@ from worker.checking.nearest import COLLECT, MARK, MOST_COLLECTED, Collected, ne
 from worker.checking.visit import TellingVisit, line_of, where
 from worker.deadlines import Overdue, within
 from worker.journal import Journal
+from worker.kit import Kit
 from worker.protocol import (
     Assign,
     ErrandFailed,
@@ -32,7 +33,7 @@ from worker.recovery import Unrecoverable
 from worker.site import SiteFailure
 from worker.sites.declarative.pages import Unmatched
 from worker.steps import NO_LIMITS
-from worker.visit import Kit, Visit
+from worker.visit import Visit
 from worker.work import Worker
 
 _LOOK = 3.0

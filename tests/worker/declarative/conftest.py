@@ -13,6 +13,7 @@ from tests.worker.child import BROWSER
 from tests.worker.declarative.yard import PASSWORD, USER, Yard
 from worker.browser import Browser
 from worker.heartbeat import Kin
+from worker.kit import Kit
 from worker.masking import Mask
 from worker.protocol import Document
 from worker.settings import WorkerSettings
@@ -20,7 +21,7 @@ from worker.site import SiteFailure
 from worker.sites.declarative.reading import parse
 from worker.sites.declarative.site import Declarative
 from worker.vault import Vault
-from worker.visit import Kit, Visit
+from worker.visit import Visit
 
 T = TypeVar("T")
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from worker.failures import refusal
+from worker.judging import is_same_page
 from worker.protocol import Kind
 from worker.site import Inventory, LoginRefused, NotFound, Site, SiteFailure
 from worker.sites.declarative import exports, listings, offers, python_steps, ways
@@ -11,7 +12,7 @@ from worker.sites.declarative.pages import Hand, Unmatched
 from worker.sites.declarative.reading import Source, allowed_hosts
 from worker.sites.declarative.schema import Login, Recipe, Search, Step, Vehicle
 from worker.sites.declarative.ways import way_of
-from worker.visit import Visit, is_same_page
+from worker.visit import Visit
 
 
 class Declarative(Site):
