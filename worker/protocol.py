@@ -1,8 +1,8 @@
 """The wire between the supervisor and a worker: frozen messages in msgpack, one map a frame, no length prefix.
 
-A frame is a msgpack map with the key ``t`` naming the message. The reader finds frames with a streaming unpacker that
-refuses more than `FRAME_LIMIT` bytes, because a length prefix followed by `recv_bytes()` blocks on half a frame.
-Everything that is decoded here is untrusted until `msgspec` has validated it against the message types.
+A frame is a msgpack map with the key ``t`` naming the message. The reader finds where frames end with a streaming
+unpacker that refuses more than `FRAME_LIMIT` bytes, because a length prefix followed by `recv_bytes()` blocks on half a
+frame. What a frame says is decoded by `msgspec`, which makes nothing of it but the message that it is valid for.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 """Neither infinite nor NaN."""
 
-_MOST_ENTRIES = 65_536
-"""Of one list or map in a frame: a header that promises more is refused before there is any room made for them."""
+_MOST = msgspec.Meta(max_length=65_536)
+"""Entries of one list or map: a header that promises more is refused before there is any room made for them."""
 
 
 class Kind(StrEnum):
@@ -124,7 +124,7 @@ class Assign(ToWorker, frozen=True, tag=True):
     """Folder of this attempt, made by the worker; documents and evidence are written nowhere else."""
     deadline: Seconds
     """TASK_TIMEOUT, in seconds from now."""
-    limits: dict[Text, Seconds] = {}
+    limits: Annotated[dict[Text, Seconds], _MOST] = {}
     """By step: after so many seconds in it the attempt is ended early, because it never took so long in this run."""
 
 
@@ -174,7 +174,7 @@ class Heartbeat(FromWorker, frozen=True, tag=True):
     """The attempt in hand, 0 when there is none."""
     step: Text
     step_seconds: Seconds
-    requests: dict[Text, Count] = {}
+    requests: Annotated[dict[Text, Count], _MOST] = {}
     """Requests by host since the last heartbeat; one more comes before each answer, so that they are complete."""
 
 
@@ -244,8 +244,8 @@ class Succeeded(FromWorker, frozen=True, tag=True):
     """Every document of the reference is staged and verified."""
 
     attempt: Count
-    documents: tuple[Document, ...]
-    steps: tuple[Step, ...] = ()
+    documents: Annotated[tuple[Document, ...], _MOST]
+    steps: Annotated[tuple[Step, ...], _MOST] = ()
     proven: bool = True
     """A page of this attempt was seen to be one for who is logged in."""
 
@@ -262,7 +262,7 @@ class Failed(FromWorker, frozen=True, tag=True):
     status: Count = 0
     """HTTP status, 0 where there is none."""
     retry_after: Seconds | None = None
-    steps: tuple[Step, ...] = ()
+    steps: Annotated[tuple[Step, ...], _MOST] = ()
     proven_ago: Seconds | None = None
     """Seconds since a page was asked for that turned out to be one for who is logged in; null where none was."""
 
@@ -287,13 +287,16 @@ class ProtocolError(Exception):
     """Bytes that are not the protocol. The sentence says what was found; the peer is not to be trusted any more."""
 
 
+_encode = msgspec.msgpack.Encoder().encode
+
+
 def encode(message: ToWorker | FromWorker) -> bytes:
     """Return the frame of `message`.
 
     Raises:
         ProtocolError: the frame would be larger than `FRAME_LIMIT`.
     """
-    frame: bytes = msgpack.packb(msgspec.to_builtins(message, builtin_types=(bytes,)))
+    frame = _encode(message)
     if len(frame) > FRAME_LIMIT:
         raise ProtocolError(f"{type(message).__name__} takes {len(frame)} bytes, at most {FRAME_LIMIT} are allowed")
     return frame
@@ -303,10 +306,12 @@ class Decoder:
     """Turns any bytes, in pieces of any size, into validated messages of one direction."""
 
     def __init__(self, direction: Any) -> None:
-        self._direction = direction
-        self._unpacker = msgpack.Unpacker(
-            max_buffer_size=FRAME_LIMIT, raw=False, max_array_len=_MOST_ENTRIES, max_map_len=_MOST_ENTRIES
-        )
+        self._decode = msgspec.msgpack.Decoder(direction).decode
+        self._frames = msgpack.Unpacker(max_buffer_size=FRAME_LIMIT)
+        self._ended = 0
+        """Bytes of all the frames that were whole."""
+        self._begun = bytearray()
+        """What came after them."""
 
     def feed(self, data: bytes) -> Iterator[Any]:
         """Yield the messages that `data` completes.
@@ -315,13 +320,24 @@ class Decoder:
             ProtocolError: the bytes are not msgpack, too many, or not a message of this direction.
         """
         try:
-            self._unpacker.feed(data)
-            for frame in self._unpacker:
-                yield msgspec.convert(frame, self._direction)
-        except ProtocolError:
-            raise
-        except (msgspec.ValidationError, ValueError, msgpack.UnpackException, RecursionError) as error:
+            self._frames.feed(data)
+            self._begun += data
+            while self._skip():
+                ended = self._frames.tell()
+                frame = self._begun[: ended - self._ended]
+                del self._begun[: ended - self._ended]
+                self._ended = ended
+                yield self._decode(frame)
+        except (msgspec.DecodeError, ValueError, msgpack.UnpackException, RecursionError) as error:
             raise ProtocolError(f"not a message of protocol {VERSION}: {str(error)[:200]}") from error
+
+    def _skip(self) -> bool:
+        """Go to the end of the frame that has begun; False as long as it has not come."""
+        try:
+            self._frames.skip()
+        except msgpack.OutOfData:
+            return False
+        return True
 
 
 def from_worker() -> Decoder:

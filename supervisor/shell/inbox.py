@@ -1,5 +1,7 @@
 """How threads and signals reach the one loop: a queue of events, and a descriptor that becomes readable."""
 
+import contextlib
+import os
 import signal
 import socket
 from queue import Empty, SimpleQueue
@@ -30,25 +32,30 @@ class Inbox:
 
     def __init__(self) -> None:
         self._items: SimpleQueue[Item] = SimpleQueue()
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._woken = False
+        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
-        return self._reader.fileno()
+        return self._descriptor
 
     def put(self, item: Item) -> None:
         """Leave something for the loop and wake it. From any thread; never waits."""
         self._items.put(item)
-        try:
-            self._writer.send(b"\0")
-        except BlockingIOError:
-            return  # so many wake-ups wait already that one more changes nothing
+        if not self._woken:  # else somebody has just woken the loop, or is about to
+            self._woken = True
+            os.eventfd_write(self._descriptor, 1)
+
+    @property
+    def waits(self) -> bool:
+        """Something waits for `take`: asked without a system call, between two looks at the descriptor."""
+        return self._woken
 
     def take(self) -> list[Item]:
         """Return everything that has come, in its order."""
-        _drain(self._reader)
+        with contextlib.suppress(BlockingIOError):  # whoever says that we are woken has not written yet, and still will
+            os.eventfd_read(self._descriptor)
+        self._woken = False  # before the items are taken: what comes after the last of them wakes the loop again
         items = []
         while True:
             try:
@@ -57,9 +64,9 @@ class Inbox:
                 return items
 
     def close(self) -> None:
-        """Give the descriptors back."""
-        self._reader.close()
-        self._writer.close()
+        """Give the descriptor back; what is put from now on wakes nobody."""
+        self._woken = True
+        os.close(self._descriptor)
 
 
 class Signals:

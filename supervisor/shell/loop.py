@@ -72,33 +72,39 @@ class Loop:
 
     def _round(self) -> None:
         now = time.monotonic()
-        due = min(self._conductor.machine.next_deadline(), self._upkeep.next_due())
-        due = max(due, now)
+        due = max(min(self._conductor.next_deadline(), self._upkeep.next_due()), now)
         ready = self._selector.select(due - now)
         now = time.monotonic()
         if now - due > _STALL_SECONDS:
             self._take(LoopStalled(now - due), now)
-        # Ends come after all that was said: the handlers of pipes sort before those of ends.
-        for key, mask in sorted(ready, key=self._rank):
+        # Ends come after all that was said, and what threads and signals left after both.
+        for key, mask in sorted(ready, key=self._rank) if len(ready) > 1 else ready:
             if key.data is not None:
                 handler, member = key.data
                 for event in handler(member, mask):
                     self._take(event, now)
-        self._take_items(now)
-        self._take_signals(now)
-        if now >= self._conductor.machine.next_deadline():
+            elif key.fileobj is self._inbox:
+                self._take_items(now)
+            else:
+                self._take_signals(now)
+        if self._inbox.waits:
+            self._take_items(now)
+        if now >= self._conductor.next_deadline():
             self._take(TimePassed(), now)
         for event in self._control.events():
             self._take(event, now)
         self._conductor.flush()
         self._control.answer(now)
-        self._upkeep.tick(now, self._snapshot)
+        if now >= self._upkeep.next_due():
+            self._upkeep.tick(now, self._snapshot)
         if self._ledger.trouble and self._stops and self._conductor.machine.run.stage is Stage.FINISHED:
             raise MachineError(f"the run ends, but the ledger cannot be written: {self._ledger.trouble}")
 
     def _rank(self, ready: tuple[selectors.SelectorKey, int]) -> int:
-        data = ready[0].data
-        return 0 if data is not None and data[0] == self._workers.on_pipe else 1
+        key, _ = ready
+        if key.data is None:
+            return 2 if key.fileobj is self._inbox else 3
+        return 0 if key.data[0] == self._workers.on_pipe else 1
 
     def _take(self, event: Event, now: float) -> None:
         self._conductor.take(event, now)

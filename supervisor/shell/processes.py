@@ -23,8 +23,8 @@ from supervisor.shell.trees import MARKER
 from worker.protocol import FRAME_LIMIT
 from worker.settings import WorkerSettings
 
-READ_SIZE = 262_144
-"""The most bytes that one `WorkerProcess.read` returns."""
+READ_SIZE = 65_536
+"""The most bytes that one `WorkerProcess.read` returns. Room for more would be mapped and unmapped for each message."""
 
 BUFFER_LIMIT = 2 * FRAME_LIMIT
 """The most bytes that may wait for a child that does not read."""

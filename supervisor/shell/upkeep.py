@@ -33,6 +33,8 @@ _MEMORY_SECONDS = 30.0
 _FIRST_MEMORY_SECONDS = 8.0
 """When the first browsers have settled."""
 _REAP_SECONDS = 20.0
+_TOGETHER = 0.2
+"""What would be due within so many seconds is done now."""
 _WELL = frozenset({"idle", "busy", "errand", "retired"})
 """States of a slot in which it needs no processor time for a start."""
 
@@ -78,16 +80,17 @@ class Upkeep:
         self._under_way: dict[str, Future[None]] = {}
         self._due = dict.fromkeys(("status", "quiet hours", "disk", "machine", "reap"), 0.0)
         self._due["memory"] = time.monotonic() + _FIRST_MEMORY_SECONDS
+        self._next = 0.0
         self._complaint = ""
         self._quiet_hours = quiet_hours
         self._quiet = False
 
     def next_due(self) -> float:
         """When `tick` has something to do again."""
-        return min(*self._due.values(), self._service.next_due())
+        return self._next
 
     def tick(self, now: float, snapshot: Callable[[], Snapshot]) -> None:
-        """Do what is due at `now`."""
+        """Do what is due at `now`, or so soon after it that it is not worth a round of its own."""
         self._service.alive(now)
         if self._is_due("status", now, STATUS_SECONDS):
             seen = self._seen = snapshot()
@@ -112,6 +115,7 @@ class Upkeep:
             self._begin("memory", lambda: self._weigh(trees))
         if self._is_due("reap", now, _REAP_SECONDS):
             self._reaper.reap()
+        self._next = min(*self._due.values(), self._service.next_due())
 
     def write_status(self, snapshot: Snapshot) -> None:
         """Have status.json replaced."""
@@ -127,7 +131,7 @@ class Upkeep:
         self._thread.shutdown(wait=True)
 
     def _is_due(self, what: str, now: float, interval: float) -> bool:
-        if now < self._due[what]:
+        if now < self._due[what] - _TOGETHER:
             return False
         self._due[what] = now + interval
         return True

@@ -57,6 +57,8 @@ class Member:
         self.decoder: Decoder | None = from_worker()
         """None once the child sent what is no message: nothing more of it is read as one."""
         self.exited = False
+        self.watched = selectors.EVENT_READ
+        """For what the loop waits at its pipe; 0 for nothing any more."""
         self.unheard: list[Outbound] = []
         """What a spare has said; whoever gets it will want to hear it."""
 
@@ -234,13 +236,15 @@ class LocalWorkers:
     def _watch_pipe(self, member: Member) -> None:
         if member.exited:
             return
-        descriptor = member.process.fileno()
-        if member.process.ended:
-            self._unregister(descriptor)
+        process = member.process
+        wanted = 0 if process.ended else selectors.EVENT_READ | (selectors.EVENT_WRITE if process.wants_write else 0)
+        if wanted == member.watched:
             return
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if member.process.wants_write else 0)
-        if self._selector.get_key(descriptor).events != wanted:
-            self._selector.modify(descriptor, wanted, (self.on_pipe, member))
+        if wanted:
+            self._selector.modify(process.fileno(), wanted, (self.on_pipe, member))
+        else:
+            self._unregister(process.fileno())
+        member.watched = wanted
 
     def _unregister(self, descriptor: int) -> None:
         if descriptor in self._selector.get_map():

@@ -157,6 +157,19 @@ def test_headers_that_promise_much_cost_nothing(header: bytes) -> None:
     assert most < FRAME_LIMIT
 
 
+def test_a_whole_list_of_millions_is_refused_before_there_is_room_for_it() -> None:
+    """What it takes is the frame and its copies, not eight bytes for each of its entries."""
+    entries = FRAME_LIMIT - 100
+    frame = b"\x83\xa1t\xa9Succeeded\xa7attempt\x01\xa9documents\xdd" + struct.pack(">I", entries) + b"\xc0" * entries
+    tracemalloc.start()
+    try:
+        assert "length <= 65536" in _decode(from_worker(), [frame])[1]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 5 * FRAME_LIMIT
+
+
 @pytest.mark.parametrize("header", [b"\xdb\x00\x80\x00\x00", b"\xc6\xff\xff\xff\xff"], ids=["8 MiB", "4 GiB"])
 def test_a_frame_that_never_ends_is_refused_at_its_limit(header: bytes) -> None:
     """However it comes, no more of it is kept than a frame may take."""
