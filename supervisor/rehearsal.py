@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 import msgspec
 
@@ -85,11 +86,12 @@ def role(process: linux.Stat) -> str:
         return "child"
     if not words:
         return "other"
-    program = Path(words[0]).name
+    program = Path(words[0].partition(" --")[0]).name
     if program.startswith("node"):
         return "driver"
     if "chrom" in program:
-        return "helper" if any(word.startswith("--type=") for word in words[:3]) else "browser"
+        # A helper of Chromium has written all its arguments over the first one.
+        return "helper" if " --type=" in words[0] else "browser"
     return "other"
 
 
@@ -182,18 +184,31 @@ class Rehearsal:
         refusals = 0
         while time.monotonic() < end:
             self._supervisors += 1
-            code = self._one_life(min(end, time.monotonic() + _LIFE_SECONDS))
-            if code in {Exit.COMPLETED, Exit.SOME_FAILED}:
-                return True
-            refusals = refusals + 1 if code in _SAFE else 0
-            if code is not None and (code not in _SAFE or refusals >= _REFUSALS):
-                self._say(f"supervisor {self._supervisors} ended with exit code {code}, the rehearsal is given up")
-                return False
+            with tempfile.TemporaryFile() as words:  # orphans of a killed supervisor may end with a traceback
+                code = self._one_life(min(end, time.monotonic() + _LIFE_SECONDS), words)
+                if code in {Exit.COMPLETED, Exit.SOME_FAILED}:
+                    return True
+                refusals = refusals + 1 if code in _SAFE else 0
+                if code is not None and (code not in _SAFE or refusals >= _REFUSALS):
+                    words.seek(0)
+                    self._say(words.read().decode(errors="replace"))
+                    self._say(f"supervisor {self._supervisors} ended with exit code {code}, the rehearsal is given up")
+                    return False
+            self._say(self._progress(code))
         return False
 
-    def _one_life(self, end: float) -> int | None:
-        """Run a supervisor until it ends or its time is over; return its exit code, None when it was killed."""
-        with subprocess.Popen(self._command, env=self._environ, start_new_session=True) as process:
+    def _progress(self, code: int | None) -> str:
+        totals = read_tracking(self._directory.tracking).totals
+        fate = "killed" if code is None else f"ended with exit code {code}"
+        done = f"{totals.get('completed', 0)} completed, {totals.get('failed', 0)} failed of {totals.get('total', 0)}"
+        return f"supervisor {self._supervisors} {fate}: {done}; it is started again"
+
+    def _one_life(self, end: float, words: IO[bytes]) -> int | None:
+        """Run a supervisor until it ends or its time is over; return its exit code, None when it was killed.
+
+        What it and its children say to standard error goes to `words`.
+        """
+        with subprocess.Popen(self._command, env=self._environ, stderr=words, start_new_session=True) as process:
             try:
                 while time.monotonic() < end:
                     with contextlib.suppress(subprocess.TimeoutExpired):  # it still runs: the next blow
@@ -206,23 +221,28 @@ class Rehearsal:
         return None
 
     def _blow(self, supervisor: int) -> None:
-        for member, left in list(self._frozen.items()):
-            self._frozen[member] = left - 1
-            if left <= 1:
-                del self._frozen[member]
-                linux.send_signal(*member, signal.SIGCONT)
+        self._frozen = {member: left - 1 for member, left in self._frozen.items()}
+        for member in [member for member, left in self._frozen.items() if left <= 0]:
+            self._resume(member)
+        deed = self._dice.choice(("killed", "frozen", "resumed") if self._frozen else ("killed", "frozen"))
+        if deed == "resumed":
+            self._resume(self._dice.choice(list(self._frozen)))
+            return
         targets = sorted(self.family.workers(supervisor))
         if not targets:
             return
         target = self._dice.choice(targets)
-        chosen = role(target)
         member = (target.pid, target.start_time)
-        if self._dice.random() < 0.6:  # noqa: PLR2004 - deaths somewhat more often than freezes
-            if linux.send_signal(*member, signal.SIGKILL):
-                self._blows[f"{chosen} killed"] += 1
+        what = f"{role(target)} {deed}"
+        if deed == "killed":
+            self._blows[what] += linux.send_signal(*member, signal.SIGKILL)
         elif linux.send_signal(*member, signal.SIGSTOP):
             self._frozen[member] = self._dice.randint(1, _LONGEST_FREEZE)
-            self._blows[f"{chosen} frozen"] += 1
+            self._blows[what] += 1
+
+    def _resume(self, member: tuple[int, int]) -> None:
+        del self._frozen[member]
+        self._blows["resumed"] += linux.send_signal(*member, signal.SIGCONT)
 
     def _measure(self, pid: int) -> None:
         found = linux.stat(pid)

@@ -27,7 +27,7 @@ _CHAOS_DEFAULTS = {
     "breaker_pause": 1.0,
     "breaker_pause_limit": 5.0,
     # So that no reference, and no worker, is given up for what the rehearsal did to it.
-    "max_retries": 20,
+    "max_retries": 11,
     "poison_crashes": 20,
     "free_returns": 1000,
     "start_failures_limit": 1000,
@@ -62,8 +62,8 @@ _CHAOS_SECONDS = (300.0, 5.0)
 @click.option(
     "--chaos",
     is_flag=True,
-    help="Kill and freeze random processes every second, and the supervisor itself every 20 seconds; then "
-    "--max-retries is 20, --heartbeat-timeout 5, and delays are short.  [default: off]",
+    help="Every second kill, freeze or resume a random process, and kill the supervisor itself every 20 seconds; then "
+    "--max-retries is 11, --heartbeat-timeout 5, and delays are short.  [default: off]",
 )
 @click.option("--chaos-seed", metavar="N", type=int, default=1, show_default=True, help="Other blows for another seed.")
 @click.option(
