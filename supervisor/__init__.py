@@ -9,8 +9,7 @@
                  evidence_limits, what is kept of failures, machine_watch and space, what is left of the machine,
                  login_memory, which login was refused
     views/       read a snapshot or the ledger, never the machine: status, metrics, progress and screen, logs, story;
-                 server and page, what --serve shows; prometheus; report, with night_figures, night_pictures, scales and
-                 comparison
+                 server and page, what --serve shows; prometheus; report, with night_figures, night_pictures, comparison
     completion.py    what a shell completes
     fleet_size.py    how many workers: a number, or bounds between which the core looks for the best one
     finish_by.py the time by which to be done; forms.py reads it, and whom a hook calls

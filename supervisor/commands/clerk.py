@@ -21,6 +21,6 @@ def command(run_dir: Path, show: str, metrics_file: Path | None) -> int:
 
 
 def _write_report(run_dir: Path) -> None:
-    from supervisor.views.report import write_report  # noqa: PLC0415 - its templates' library is large: not before the end
+    from supervisor.views.report import write_report  # noqa: PLC0415 - its plots' library is large: not before the end
 
     write_report(run_dir)

@@ -21,7 +21,6 @@ from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.views import page, prometheus
 from supervisor.views.night_figures import gather
-from supervisor.views.night_pictures import timeline
 from supervisor.views.status import Snapshot, encode, read_status
 
 _OURS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -139,6 +138,8 @@ class _Views:
         return snapshot
 
     def _draw(self) -> str:
+        from supervisor.views.night_pictures import timeline  # noqa: PLC0415 - large, and only where somebody looks
+
         try:
             with LedgerReader(self._directory.ledger) as reader:
                 return timeline(gather(reader, time.time()))

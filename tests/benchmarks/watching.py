@@ -23,7 +23,7 @@ _ROUNDS = 3
 _LONGEST = 300.0
 """Seconds that one run may take."""
 _SETTLED = 30.0
-"""Seconds after which everything has been loaded."""
+"""Seconds after which everything has been loaded, the plots' library too."""
 _COMMAND = 2
 """Place of the command in a command line: python run.py COMMAND."""
 _DEMO = ("run.py", "demo", "--vehicles", str(_VEHICLES), "--workers", "2", "--worker-delay", "2", "--run-dir")

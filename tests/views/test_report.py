@@ -20,7 +20,6 @@ from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.views.comparison import Change, compare
 from supervisor.views.night_figures import gather
-from supervisor.views.night_pictures import timeline
 from supervisor.views.report import write_report
 from worker.protocol import Document, Kind, Step
 
@@ -224,17 +223,6 @@ def test_plots_stay_small_however_long_and_wide_the_night(tmp_path: Path) -> Non
     assert "svg" in page.tags
     assert directory.report.stat().st_size < 1_000_000
     assert "worker 49" in page.text
-
-
-def test_every_kill_is_drawn_and_the_first_ones_tell_more(tmp_path: Path) -> None:
-    """A bad night of five hundred kills: none of them is missing in the timeline."""
-    batches: list[tuple[float, list[Record]]] = [(1.0, [AttemptStarted(1, 1, 1, 1, 1)])]
-    batches += [(number * 7.0, [Incident("killed", "stuck", slot=1)]) for number in range(1, 501)]
-    directory = make(tmp_path / "night", ["A-1"], batches)
-    with LedgerReader(directory.ledger) as reader:
-        drawn = timeline(gather(reader, 9999.0))
-    assert drawn.count("v16.8") == 500
-    assert drawn.count("killed: stuck</title>") == 400
 
 
 def test_runs_of_two_sites_are_not_compared(tmp_path: Path) -> None:

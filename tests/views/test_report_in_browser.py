@@ -17,7 +17,7 @@ from worker.protocol import Kind, Step
 pytestmark = pytest.mark.browser
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 COLOURS = """() => Object.fromEntries(['work', 'failure', 'killed', 'outage'].map(name => {
-    const shape = [...document.querySelectorAll('svg[aria-label="Timeline of the workers"] path')]
+    const shape = [...document.querySelectorAll('#timeline-of-the-workers-axes_1 path')]
         .find(path => path.getAttribute('style')?.includes(`var(--${name})`));
     const style = shape && getComputedStyle(shape);
     return [name, shape ? (style.fill === 'none' ? style.stroke : style.fill) : 'missing'];
