@@ -15,12 +15,15 @@ from supervisor.views.tracking import write_tracking
 @click.option("--metrics-file", type=click.Path(path_type=Path))
 def command(run_dir: Path, show: str, metrics_file: Path | None) -> int:
     """Write tracking.json and draw the progress until standard input ends, then write the report."""
-    return clerk.run(
-        run_dir, show, write_tracking=write_tracking, write_report=_write_report, metrics_file=metrics_file
-    )
+    papers = clerk.Papers(write_tracking, _write_report, _prepare_report)
+    return clerk.run(run_dir, show, papers, metrics_file=metrics_file)
+
+
+def _prepare_report() -> None:
+    import supervisor.views.report  # noqa: F401, PLC0415 - its plots' library takes a second to load: not at the start
 
 
 def _write_report(run_dir: Path) -> None:
-    from supervisor.views.report import write_report  # noqa: PLC0415 - its plots' library is large: not before the end
+    from supervisor.views.report import write_report  # noqa: PLC0415 - as above
 
     write_report(run_dir)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from rich.console import Console
 
@@ -35,12 +35,22 @@ _LINE_INTERVAL = 10.0
 _LOUD = ("WARNING", "ERROR")
 
 
+class Papers(NamedTuple):
+    """What the clerk writes, each from the ledger of a run directory."""
+
+    tracking: Callable[[Path], object]
+    """tracking.json, again and again."""
+    report: Callable[[Path], object]
+    """The morning report, the last thing to be done."""
+    prepare: Callable[[], object]
+    """Loads what the report takes, so that the end of a run need not wait for it."""
+
+
 def run(
     run_dir: Path,
     show: str,
+    papers: Papers,
     *,
-    write_tracking: Callable[[Path], object],
-    write_report: Callable[[Path], object],
     metrics_file: Path | None = None,
     stdin_fd: int = 0,
     output: TextIO | None = None,
@@ -50,8 +60,7 @@ def run(
     Args:
         run_dir: the run directory.
         show: ``live``, ``plain`` or ``quiet``.
-        write_tracking: writes tracking.json of a run directory from its ledger.
-        write_report: writes its morning report; the last thing to be done.
+        papers: what is to be written.
         metrics_file: where to keep the metrics for node_exporter; None for nowhere.
         stdin_fd: what tells of the supervisor's end.
         output: where to draw; standard output when None.
@@ -61,9 +70,7 @@ def run(
     with contextlib.suppress(OSError):  # a sandbox may forbid it; it is only a courtesy to the browsers
         os.nice(5)
     over = threading.Event()
-    books = threading.Thread(
-        target=_keep_books, args=(run_dir, write_tracking, write_report, stdin_fd, over), name="tracking", daemon=True
-    )
+    books = threading.Thread(target=_keep_books, args=(run_dir, papers, stdin_fd, over), name="tracking", daemon=True)
     books.start()
     threads = [books]
     if metrics_file is not None:
@@ -81,29 +88,29 @@ def run(
     return 0
 
 
-def _keep_books(
-    run_dir: Path,
-    write: Callable[[Path], object],
-    report: Callable[[Path], object],
-    stdin_fd: int,
-    over: threading.Event,
-) -> None:
+def _keep_books(run_dir: Path, papers: Papers, stdin_fd: int, over: threading.Event) -> None:
     pause, trouble = _TRACKING_INTERVAL, ""
     done = False
     while not done:
         done = _ended(stdin_fd, pause)
         begun = time.monotonic()
         try:
-            write(run_dir)
+            papers.tracking(run_dir)
         except Exception as error:  # noqa: BLE001 - a full disk or a busy ledger must not end the books: the next may do
             if str(error) != trouble:
                 trouble = str(error)
                 _complain(run_dir, "tracking.json", trouble)
         pause = max(_TRACKING_INTERVAL, (time.monotonic() - begun) * _TRACKING_SHARE)
+        if not done:
+            _report(run_dir, papers.prepare)
     over.set()
+    _report(run_dir, lambda: papers.report(run_dir))
+
+
+def _report(run_dir: Path, work: Callable[[], object]) -> None:
     try:
-        report(run_dir)
-    except Exception as error:  # noqa: BLE001 - the run is over and its exit code stands; `report` writes it again
+        work()
+    except Exception as error:  # noqa: BLE001 - the exit code of a run stands without it; `report` writes it again
         _complain(run_dir, "the report", str(error))
 
 

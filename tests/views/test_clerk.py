@@ -29,7 +29,7 @@ def write(run_dir):
     (run_dir / "tracking.json").write_text("written")
 def report(run_dir):
     (run_dir / "report.html").touch()
-sys.exit(clerk.run(Path(sys.argv[1]), sys.argv[2], write_tracking=write, write_report=report))
+sys.exit(clerk.run(Path(sys.argv[1]), sys.argv[2], clerk.Papers(write, report, list)))
 """
 
 

@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from supervisor.views import clerk
 nothing = lambda run_dir: None
-sys.exit(clerk.run(Path(sys.argv[1]), sys.argv[2], write_tracking=nothing, write_report=nothing))
+sys.exit(clerk.run(Path(sys.argv[1]), sys.argv[2], clerk.Papers(nothing, nothing, list)))
 """
 FAILED = tuple(
     Notice("2026-11-24T23:20:01.000Z", "WARNING", f"worker 1: A-{n}: attempt 1: timeout: no end", failure=True)
