@@ -1,4 +1,4 @@
-"""Fixtures that several folders of tests share: the demo website and nights against it, which always end."""
+"""What all tests share: the demo website and nights against it, which always end, and the share of the long tests."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,7 +7,24 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.harness import Night, Site, night, website
+from tests.shares import share, taken
 from tests.terminal import Terminal
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", metavar="K/N", type=share, default=(1, 1), help="of the long tests, the K-th N-th only")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return "share {} of {} of the long tests".format(*config.getoption("share"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    long = [item for item in items if item.get_closest_marker("long") is not None]
+    left = set(long) - set(taken(long, *config.getoption("share")))
+    if left:
+        config.hook.pytest_deselected(items=list(left))
+        items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture

@@ -21,3 +21,14 @@ class Exit(IntEnum):
     """The supervisor has not read from the pipe for too long."""
     PROTOCOL = 76
     """Bytes came that are not the protocol."""
+
+
+SAID = {
+    Exit.RECIPE: "its recipe cannot be loaded",
+    Exit.BROWSER: "its browser does not start",
+    Exit.UNRECOVERABLE: "nothing brought a working page back",
+    Exit.DRIVER_LOST: "its driver died",
+    Exit.SUPERVISOR_DEAF: "nobody read what it said",
+    Exit.PROTOCOL: "it was sent what is no message",
+}
+"""What each means, for the supervisor's log and for whoever reads it."""

@@ -9,12 +9,16 @@ from supervisor.core.commands import Kill
 from supervisor.core.fleet import Slot, SlotState
 from supervisor.core.outcomes import settle_failure
 from supervisor.core.state import EXIT_MACHINE, RunState, Stage
+from worker.exits import SAID
 from worker.protocol import ErrandFailed, Failed, Kind
 
 _KILL_PATIENCE = 60.0
 """Seconds after which a tree that is still not dead is reported again."""
 
 _SIGKILL = -9
+
+_OWN = "descriptors"
+"""Of what runs short, what nobody but this process takes: without a worker at work none come back."""
 
 
 def watch(run: RunState) -> None:
@@ -140,8 +144,9 @@ def restart_delay(run: RunState, deaths: int) -> float:
 
 def start_failed(run: RunState, reason: str) -> None:
     """A child never got ready. When that happens again and again and none is ready, the machine cannot do it."""
-    if run.shedding.short:
+    if set(run.shedding.short) - {_OWN}:
         return  # it will have room again; until then each try waits longer than the one before
+    reason = "; ".join((reason, *run.shedding.short.values()))
     run.start_failures += 1
     ready = any(
         slot.state not in {SlotState.VACANT, SlotState.STARTING, SlotState.KILLING, SlotState.RETIRED}
@@ -204,4 +209,5 @@ def make_room(run: RunState, left: dict[str, int]) -> None:
 def _exit_text(code: int) -> str:
     if code == _SIGKILL:
         return "signal 9 (killed from outside; often for want of memory)"
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+    meaning = next((said for known, said in SAID.items() if known == code), "")
+    return f"signal {-code}" if code < 0 else f"exit code {code}{meaning and f' ({meaning})'}"

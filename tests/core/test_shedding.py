@@ -3,6 +3,7 @@
 from supervisor.core import commands as co
 from supervisor.core import events as ev
 from supervisor.core.records import AttemptFailed
+from supervisor.core.state import EXIT_MACHINE
 from tests.core.playbook import QUIET, Playbook, records
 from worker.protocol import Kind, LoggedIn, Ready, ShutDown
 
@@ -76,6 +77,20 @@ def test_starts_that_a_short_machine_kills_do_not_end_the_run() -> None:
         play.pass_time(QUIET.restart_delay_limit)
     assert play.machine.run.ending is None
     assert _states(play) == ["starting"]
+
+
+def test_starts_that_fail_for_want_of_descriptors_end_the_run() -> None:
+    """The limit is this process's own: nobody else will give any back, and the reason says how many are left."""
+    play = Playbook.working(*_MANY, workers=1)
+    play.take(ev.MachineMeasured({**_PLENTY, "descriptors": 9}))
+    for _ in range(1 + QUIET.start_failures_limit):  # the first one was at work
+        assert play.machine.run.ending is None
+        play.take(play.exited(1, 69))
+        play.take(play.gone(1))
+        play.pass_time(QUIET.restart_delay_limit)
+    assert play.machine.run.ending is not None
+    assert play.machine.run.ending.code == EXIT_MACHINE
+    assert "9 descriptors left, 32 descriptors to be kept free" in play.machine.run.ending.reason
 
 
 def test_the_fleet_is_made_whole_again_one_by_one() -> None:

@@ -21,6 +21,7 @@ from supervisor import demo_site
 from supervisor.rehearsal import Family, Tracked, Tracking, read_tracking, role
 from supervisor.shell import linux
 from supervisor.views.status import Snapshot, read_status
+from tests.end_to_end import remains
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "END_TO_END_MARK"
@@ -38,6 +39,8 @@ QUICK = {
 """Options with which a night takes seconds."""
 LONGEST = 120.0
 """Seconds that a test waits for anything: so much that only a mistake takes longer, on a busy machine too."""
+ORPHANS = 45.0
+"""Seconds in which all that a killed supervisor left is gone; 40 are promised where a browser was frozen."""
 
 T = TypeVar("T")
 
@@ -89,6 +92,10 @@ class Site:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
             assert answer.status == 200
 
+    def wait_until_held(self, workers: int) -> None:
+        """Wait until so many workers wait for a vehicle's page, which is kept back until `release` is ordered."""
+        until(lambda: self.log()["held"] == workers, f"{workers} workers wait for a page")
+
     def log(self) -> dict[str, Any]:
         """Return what the website has seen."""
         with urllib.request.urlopen(f"{self.url}/log.json", timeout=30) as answer:  # noqa: S310 - as above
@@ -118,20 +125,17 @@ class Night:
         self._token = uuid.uuid4().hex
         self.family = Family(self._token, MARK)
         self.environ = {**os.environ, demo_site.URL_VARIABLE: url, MARK: self._token}
+        self._port = urlsplit(url).port
         self.said = ""
-        self.cgroup: Path | None = None
-        """The control group in which the supervisor and all it starts live; None for our own."""
-        self.limit_descriptors = 0
-        """Of open files for the supervisor and all it starts; 0 for as many as we have."""
+        self.wrapper: list[str] = []
+        """The command that gives the supervisor, and all it starts, the surroundings that a test is about."""
         self.process: subprocess.Popen[str] | None = None
 
     def start(self, *more: str) -> None:
         """Start the supervisor, or start it again."""
         self.family.members()
-        command = ["prlimit", f"--nofile={self.limit_descriptors}"] if self.limit_descriptors else []
-        if self.cgroup is not None:
-            command += ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(self.cgroup)]
-        command += [sys.executable, str(ROOT / "run.py"), "start", self.site, "--run-dir", str(self.folder)]
+        command = [*self.wrapper, sys.executable, str(ROOT / "run.py"), "start", self.site]
+        command += ["--run-dir", str(self.folder)]
         with self.folder.with_name(f"{self.folder.name}.out").open("a") as out:
             self.process = subprocess.Popen(
                 [*command, "--show", "quiet", *self._options, *more],
@@ -193,18 +197,42 @@ class Night:
             return [p for p in self.family.members() if any(word in arg for arg in linux.command_line(p.pid))]
         return [process for process in self.family.members() if role(process) == what]
 
-    def strike(self, what: str, number: signal.Signals) -> linux.Stat:
-        """Send a signal to the first process of a role, as soon as there is one; return it."""
-        victim = until(lambda: self.find(what), f"there is a {what}")[0]
-        assert linux.send_signal(victim.pid, victim.start_time, number)
-        return victim
+    def tree(self, slot: int) -> set[int]:
+        """Return the pids of all that descends from a slot's worker."""
+        assert self.status is not None
+        tree = {worker.pid for worker in self.status.workers if worker.slot == slot}
+        members, known = self.family.members(), 0
+        while known != len(tree):
+            known = len(tree)
+            tree |= {member.pid for member in members if member.parent in tree}
+        return tree
 
-    def check(self, truth: demo_site.Truth, failed: dict[str, str] | None = None) -> dict[str, Tracked]:
+    def strike(self, what: str, number: signal.Signals, slot: int = 1) -> list[linux.Stat]:
+        """Send a signal to what has this role in a slot's worker, as soon as there is such a process; return it."""
+
+        def victims() -> list[linux.Stat]:
+            tree = self.tree(slot)
+            return [process for process in self.find(what) if process.pid in tree]
+
+        found = until(victims, f"there is a {what}")
+        for victim in found:
+            linux.send_signal(victim.pid, victim.start_time, number)  # one of several may have ended by itself
+        return found
+
+    @property
+    def causes(self) -> set[str]:
+        """The kinds of all failures that were charged to a reference, as the ledger has them."""
+        return remains.causes(self.folder / "ledger.db")
+
+    def check(
+        self, truth: demo_site.Truth, failed: dict[str, str] | None = None, recovered: float = LONGEST
+    ) -> dict[str, Tracked]:
         """Assert that the run directory is what it must be after a finished run; return tracking.json by reference.
 
         Args:
             truth: the website's.
             failed: references that have failed for good, with the kind of their last failure.
+            recovered: seconds within which every completed reference was so after it was handed out first.
         """
         failed = failed or {}
         tracking = self.tracking
@@ -222,6 +250,9 @@ class Night:
             assert demo_site.hashes(self.folder / "documents" / entry.folder) == expected
             assert {document.name: document.sha256 for document in entry.documents} == expected
         self.check_nothing_left()
+        longest = remains.longest(self.folder / "ledger.db")
+        print(f"recovery: no reference took longer than {longest:.1f} s from its first attempt on")  # noqa: T201 - a figure
+        assert longest < recovered
         return {entry.ref: entry for entry in tracking.references}
 
     def check_no_process(self, limit: float) -> None:
@@ -229,12 +260,31 @@ class Night:
         until(lambda: not self.family.members(), "no process of the run is left", limit)
 
     def check_nothing_left(self, limit: float = 10.0) -> None:
-        """Assert that no process, temporary folder or staged file of the run is left after so many seconds."""
+        """Assert that no process, temporary folder, staged file, descriptor or port of the run is left after a while.
+
+        Whoever it is that holds something: processes that do not seem to be the run's are looked at as well.
+        """
         self.check_no_process(limit)
         run_id = self.tracking.run.run_id
         assert run_id
-        assert not (Path(tempfile.gettempdir()) / f"nightfleet-{run_id}").exists()
+        temporary = Path(tempfile.gettempdir()) / f"nightfleet-{run_id}"
+        assert not temporary.exists()
         assert [path.name for path in (self.folder / ".nightfleet" / "staging").iterdir()] == []
+        assert remains.holders(self.folder, temporary) == []
+        assert remains.sockets_in(self.folder, temporary) == []
+        if self._port is not None:
+            assert remains.clients(self._port) == 0, "somebody is still connected to the website"
+
+    def leave(self) -> None:
+        """Assert at the end of a test that a supervisor that has ended left nothing, whatever the test looked at."""
+        if self.process is None or (code := self.process.poll()) is None:
+            return  # it goes on: `close` ends it
+        if code < 0:  # killed: its next start would have removed what is no process
+            self.check_no_process(ORPHANS)
+        elif self.tracking.run.run_id:
+            self.check_nothing_left()
+        else:
+            self.check_no_process(10.0)
 
     def close(self) -> None:
         """End everything, whatever happened."""
@@ -256,9 +306,10 @@ def website(vehicles: int, faults: str = "none") -> Iterator[Site]:
 
 @contextlib.contextmanager
 def night(folder: Path, url: str, site: str = "demo", **options: str | float) -> Iterator[Night]:
-    """Make a night that is over, with all its processes, when the block ends."""
+    """Make a night that is over, with all its processes, when the block ends, and left nothing unless that failed."""
     one = Night(folder, url, site, **options)
     try:
         yield one
+        one.leave()
     finally:
         one.close()

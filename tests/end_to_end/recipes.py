@@ -85,6 +85,17 @@ class Segfaults(_Once):
         ctypes.string_at(0)
 
 
+class Grows(_Once):
+    """Takes memory and keeps it, until somebody ends it; within bounds, should nobody do so."""
+
+    async def go_wrong(self, visit: "Visit") -> None:
+        held = []
+        for number in range(60):
+            held.append(bytes([number]) * 50_000_000)
+            await asyncio.sleep(0.02)
+        await asyncio.Event().wait()
+
+
 class Garbles(_Once):
     """Writes into the supervisor's pipe what is no message, and goes on."""
 

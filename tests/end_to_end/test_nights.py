@@ -1,4 +1,4 @@
-"""Whole nights with real browsers: the original design's four tests, deaths in mid-run, and going on afterwards."""
+"""Whole nights with real browsers: the original design's four tests, and going on afterwards."""
 
 import signal
 from collections.abc import Callable
@@ -77,18 +77,6 @@ def test_a_stuck_child_is_killed_and_its_reference_recovered(
     if kind:
         assert run.status.metrics.kills == 1
         assert run.status.metrics.failures == {kind: 1}
-
-
-@pytest.mark.parametrize("victim", ["child", "browser", "driver"])
-def test_a_death_in_mid_run_loses_nothing(victim: str, begin: Begin, open_site: OpenSite) -> None:
-    """The victim is replaced, its reference done again, and nothing of it is left."""
-    site = open_site(14)
-    run = begin(site.url)
-    run.start()
-    run.wait_for_completed()
-    run.strike(victim, signal.SIGKILL)
-    assert run.end() == 0, run.said
-    run.check(site.truth)
 
 
 def test_a_killed_supervisor_goes_on_where_it_was(begin: Begin, open_site: OpenSite) -> None:

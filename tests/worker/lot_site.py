@@ -18,6 +18,7 @@ _PLAIN = {
     "two": '<a class=document href="/pdf/a.pdf">a</a><a class=click data-name=b.pdf href="/attached/b.pdf">b</a>',
     "blank": '<a class=click data-name=b.pdf target=_blank href="/attached/b.pdf">b</a>',
     "spin": "<script>setTimeout(() => { for (;;) {} }, 50)</script><a class=click href=/never>x</a>",
+    "alerts": '<script>setTimeout(() => { for (;;) alert("again") }, 50)</script><a class=click href=/never>x</a>',
     "alert": '<script>alert("hello")</script><a class=document href="/pdf/a.pdf">a</a>',
     "waits": "nothing comes",
     "truncated": '<a class=document href="/truncated">a</a>',
@@ -27,6 +28,8 @@ _PLAIN = {
     "zero": '<a class=document href="/zero.pdf">a</a>',
     "html": '<a class=document href="/html.pdf">a</a>',
     "login-as-pdf": '<a class=document href="/login">a</a>',
+    "attached-401": '<a class=click data-name=b.pdf href="/attached-401">a</a>',
+    "attached-404": '<a class=click data-name=b.pdf href="/attached-404">a</a>',
     "attached-500": '<a class=click data-name=b.pdf href="/attached-500">a</a>',
     "attached-500-blank": '<a class=click data-name=b.pdf target=_blank href="/attached-500">a</a>',
     "stalled": '<a class=click data-name=s.pdf href="/stalled">a</a>',
@@ -97,7 +100,7 @@ class LotSite:
             "/vehicle/{ref}": self.vehicle,
             "/pdf/{name}": self.document,
             "/attached/{name}": self.attached,
-            "/attached-500": self.attached_500,
+            "/attached-{status:[0-9]+}": self.refused,
             "/truncated": self.truncated,
             "/cut.pdf": self.cut,
             "/zero.pdf": self.zero,
@@ -180,8 +183,9 @@ class LotSite:
         headers = {"Content-Type": "application/pdf", "Content-Disposition": "attachment"}
         return web.Response(body=self.pdf, headers=headers)
 
-    async def attached_500(self, _request: web.Request) -> Answer:
-        return web.Response(status=500, body=self.pdf, headers={"Content-Disposition": "attachment; filename=x.pdf"})
+    async def refused(self, request: web.Request) -> Answer:
+        headers = {"Content-Disposition": "attachment; filename=x.pdf"}
+        return web.Response(status=int(request.match_info["status"]), body=self.pdf, headers=headers)
 
     async def truncated(self, request: web.Request) -> Answer:
         return await self._begin(request, len(self.pdf), self.pdf[:500], close=True)

@@ -39,6 +39,10 @@ BODIES = {
             if (shown === 4) clearInterval(more);
         }, 300);
     </script>""",
+    "half-chunked": '<a class=document href="/half/chunked">a</a>',
+    "half-chunked-click": '<a class=click data-name=h.pdf href="/half/chunked">a</a>',
+    "half-unpromised": '<a class=document href="/half/unpromised">a</a>',
+    "half-unpromised-click": '<a class=click data-name=h.pdf href="/half/unpromised">a</a>',
     "204": '<a class=click data-name=x.pdf href="/nothing">a</a>',
     "204-fetch": '<a class=document href="/nothing">a</a>',
     "noisy": """<script>
@@ -127,6 +131,7 @@ class PaperSite(LotSite):
             "/endless.pdf": self.endless,
             "/packed/{how}": self.packed,
             "/named/{number}": self.named,
+            "/half/{how}": self.half,
             "/protected.pdf": self.protected,
             "/photo.php": self.photo,
             "/nothing": self.nothing,
@@ -175,11 +180,20 @@ class PaperSite(LotSite):
     async def named(self, request: web.Request) -> Answer:
         """Answer with bytes that no library would let us send as a header."""
         number = int(request.match_info["number"])
+        field = b"Content-Disposition: " + NAMES[number] + b"\r\n" if NAMES[number] else b""
+        return await self._raw(request, field + b"Content-Length: %d\r\n\r\n" % len(self.pdf) + self.pdf)
+
+    async def half(self, request: web.Request) -> Answer:
+        """Answer with a first half: in chunks without the last one, or up to the end of the connection."""
+        fields, half = b"Content-Disposition: attachment; filename=h.pdf\r\n", self.pdf[: len(self.pdf) // 2]
+        if request.match_info["how"] == "unpromised":
+            return await self._raw(request, fields + b"\r\n" + half)
+        return await self._raw(request, fields + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(half), half))
+
+    async def _raw(self, request: web.Request, rest: bytes) -> Answer:
         transport = request.transport
         assert transport is not None
-        field = b"Content-Disposition: " + NAMES[number] + b"\r\n" if NAMES[number] else b""
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nConnection: close\r\n"
-        transport.write(head + field + b"Content-Length: %d\r\n\r\n" % len(self.pdf) + self.pdf)
+        transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nConnection: close\r\n" + rest)
         transport.close()
         await asyncio.Event().wait()
         raise AssertionError("nobody ever sets that event")

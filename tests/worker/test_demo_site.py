@@ -6,7 +6,9 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pikepdf
 import pytest
@@ -199,6 +201,22 @@ def test_troubles_come_and_go_as_ordered() -> None:
         assert order.send("POST", "/control/rate-limit?seconds=soon").status == 400
         assert order.send("POST", "/control/dance").status == 404
         assert order.json("/log.json")["expiries"] == 1
+
+
+def test_pages_are_kept_back_until_they_are_released() -> None:
+    """So that a test knows exactly what the browsers are at; everything else is answered meanwhile."""
+    with demo("--vehicles", 3, "--control") as site, ThreadPoolExecutor(1) as pool:
+        visitor, order = site.visitor(), site.client()
+        order.send("POST", "/control/hold")
+        page = pool.submit(site.visitor().get, f"/vehicle/{next(iter(site.truth()))}")
+        deadline = time.monotonic() + 60
+        while order.json("/log.json")["held"] != 1:
+            assert time.monotonic() < deadline
+        assert visitor.get("/inventory").status == 200
+        assert not page.done()
+        order.send("POST", "/control/release")
+        assert page.result(60).status == 200
+        assert order.json("/log.json")["held"] == 0
 
 
 def test_it_ends_with_success_on_a_signal() -> None:

@@ -127,6 +127,22 @@ def test_an_answer_without_content_is_no_document(worker: Child, ref: str) -> No
     assert answer.message == "the site answered 204 without a document"
 
 
+@pytest.mark.parametrize(
+    ("ref", "said"),
+    [
+        ("half-chunked", "broke off"),
+        ("half-chunked-click", "broke off"),
+        ("half-unpromised", "cut off"),
+        ("half-unpromised-click", "cut off"),
+    ],
+)
+def test_half_a_document_is_no_document_whatever_was_promised(worker: Child, ref: str, said: str) -> None:
+    """Chunks without an end, and a connection that ends where nobody said how much would come."""
+    answer = failed(worker, ref)
+    assert (answer.kind, answer.ready) == (Kind.DOCUMENT_INVALID, True), answer
+    assert said in answer.message
+
+
 @pytest.mark.parametrize("ref", ["large", "large-click"])
 def test_a_hundred_megabytes_are_not_held_in_memory(worker: Child, lot: PaperSite, ref: str) -> None:
     """Neither in the worker nor in the driver nor in the browser; and the bytes are right."""

@@ -106,6 +106,8 @@ def test_two_documents_of_one_name_get_two_names(worker: Child) -> None:
         ("zero", Kind.DOCUMENT_INVALID, "is empty"),
         ("html", Kind.DOCUMENT_INVALID, "a web page"),
         ("login-as-pdf", Kind.SESSION_EXPIRED, "the login page came in place of the document"),
+        ("attached-401", Kind.SESSION_EXPIRED, "401"),
+        ("attached-404", Kind.NOT_FOUND, "404"),
         ("attached-500", Kind.DOWNLOAD_REFUSED, "500"),
         ("attached-500-blank", Kind.DOWNLOAD_REFUSED, "500"),
         ("empty", Kind.DOCUMENTS_MISSING, "0 documents"),
@@ -188,6 +190,26 @@ def test_an_endless_script_is_found_long_before_the_deadline(worker: Child) -> N
     answer, _ = failed(worker, "spin", deadline=60.0)
     assert (answer.kind, answer.ready) == (Kind.PAGE_HUNG, False), answer
     worker.expect(Ready)
+    following, _ = assign(worker, "plain")
+    assert isinstance(following, Succeeded), worker.said()
+
+
+def test_alert_boxes_without_end_are_left_behind(worker: Child) -> None:
+    """Each is answered, and the next one comes: no call on such a page ends, but the attempt does."""
+    answer, _ = failed(worker, "alerts", deadline=8.0)
+    assert (answer.kind in {Kind.PAGE_HUNG, Kind.TIMEOUT}, answer.ready) == (True, False), answer
+    worker.expect(Ready)
+    following, _ = assign(worker, "plain")
+    assert isinstance(following, Succeeded), worker.said()
+
+
+def test_a_page_whose_close_never_ends_goes_with_its_context(worker: Child) -> None:
+    """Closing has a deadline, and what does not close is not waited for again."""
+    answer, _ = failed(worker, "spin-never-closes", deadline=60.0)
+    assert (answer.kind, answer.ready) == (Kind.PAGE_HUNG, False), answer
+    worker.expect(Ready)
+    assert "a fresh page did not help: closing a page took longer than 3 s" in worker.said()
+    assert "recovered with a fresh context" in worker.said()
     following, _ = assign(worker, "plain")
     assert isinstance(following, Succeeded), worker.said()
 

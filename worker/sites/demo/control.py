@@ -5,8 +5,10 @@ refuse-logins, accept-logins       right passwords are refused, and taken again
 down[?mode=close][&retry-after=S]  every answer is status 503, or the connection is closed instead
 up                                 the end of it
 rate-limit?seconds=S               for S seconds every answer is status 429 with Retry-After
+hold, release                      vehicles' pages are kept back, and given out again
 """
 
+import asyncio
 import math
 import time
 
@@ -26,6 +28,18 @@ class Control:
         self._down = ""
         self._retry_after = 0.0
         self._limited_until = 0.0
+        self._released = asyncio.Event()
+        self._released.set()
+
+    async def let_pass(self) -> None:
+        """Keep a vehicle's page back for as long as that is ordered."""
+        if self._released.is_set():
+            return
+        self._journal.held += 1
+        try:
+            await self._released.wait()
+        finally:
+            self._journal.held -= 1
 
     def trouble(self, request: web.Request) -> web.StreamResponse | None:
         """Return what the website answers instead of the page, or None when it is up."""
@@ -63,6 +77,10 @@ class Control:
                 self._limited_until = 0.0
             case "rate-limit":
                 self._limited_until = time.monotonic() + _seconds(request, "seconds", "5")
+            case "hold":
+                self._released.clear()
+            case "release":
+                self._released.set()
             case unknown:
                 raise web.HTTPNotFound(text=f"There is no order {unknown}.\n")
         return web.Response(text="done\n")

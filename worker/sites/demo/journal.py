@@ -15,6 +15,8 @@ class Journal:
         """Forms without the token that belongs to the session."""
         self.expiries = 0
         """How often all sessions were forgotten."""
+        self.held = 0
+        """Vehicles' pages that are kept back now."""
         self.requests: Counter[str] = Counter()
         """By class of path: login, inventory, export, vehicle, photo, document, static, other."""
         self.opened: Counter[str] = Counter()
@@ -29,6 +31,7 @@ class Journal:
             "refusals": self.refusals,
             "forgeries": self.forgeries,
             "expiries": self.expiries,
+            "held": self.held,
             "requests": dict(self.requests),
             "vehicles": dict(self.opened),
             "documents": dict(self.delivered),

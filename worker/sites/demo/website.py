@@ -239,6 +239,7 @@ class Website:
     async def _show_vehicle(self, request: web.Request) -> web.StreamResponse:
         car = self._car(request)
         session = request[_SESSION]
+        await self._control.let_pass()
         refusal = await self._capacity.make()
         if refusal is not None:
             return refusal
