@@ -2,23 +2,24 @@
 
 import json
 import threading
+import time
 import traceback
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import Full, Queue
-from typing import TYPE_CHECKING
+from queue import Empty, SimpleQueue
 
 from loguru import logger
 
 from supervisor.core.commands import Say
 from supervisor.views.status import Notice
 
-if TYPE_CHECKING:
-    from loguru import Record
-
 _WAITING_LIMIT = 20_000
 """Lines that may wait for the disk; what comes on top is counted and left out."""
+_GATHERING = 0.25
+"""Seconds that a line may wait for others, with which it is written. A warning is written at once, with all before."""
+_TOGETHER = 100
+"""Lines that are written in one piece: a file is rotated between two pieces."""
 _RECENT = 10
 _LOUD = frozenset({"WARNING", "ERROR"})
 
@@ -27,7 +28,8 @@ class Journal:
     """Takes sentences, gives each its time, and writes them in their order."""
 
     def __init__(self, file: Path, *, as_json: bool, rotation: int, retention: int) -> None:
-        self._lines: Queue[tuple[str, Say] | None] = Queue(_WAITING_LIMIT)
+        self._lines: SimpleQueue[tuple[float, Say] | None] = SimpleQueue()
+        self._hurry = threading.Event()
         self._lost = 0
         self._as_json = as_json
         self._failures: deque[Notice] = deque(maxlen=_RECENT)
@@ -35,7 +37,7 @@ class Journal:
         logger.remove()
         logger.add(
             file,
-            format=self._format,
+            format="{message}\n",
             level="DEBUG",
             rotation=rotation,
             retention=retention,
@@ -48,18 +50,19 @@ class Journal:
 
     def say(self, command: Say) -> None:
         """Log a sentence; returns at once."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        if command.level in _LOUD or command.incident:
+        wall, loud = time.time(), command.level in _LOUD
+        if loud or command.incident:
             about = f"worker {command.slot}: " if command.slot else ""
             about += f"{command.ref}: " if command.ref else ""
-            notice = Notice(
-                at, command.level, about + command.text, failure=bool(command.attempt and not command.incident)
-            )
+            failure = bool(command.attempt and not command.incident)
+            notice = Notice(_utc(wall), command.level, about + command.text, failure=failure)
             (self._failures if notice.failure else self._happenings).append(notice)
-        try:
-            self._lines.put_nowait((at, command))
-        except Full:
+        if self._lines.qsize() >= _WAITING_LIMIT:
             self._lost += 1
+            return
+        self._lines.put((wall, command))
+        if loud:
+            self._hurry.set()
 
     @property
     def recent(self) -> tuple[Notice, ...]:
@@ -76,36 +79,45 @@ class Journal:
 
     def close(self, seconds: float = 5.0) -> None:
         """Write what waits, for so many seconds at most."""
-        try:
-            self._lines.put(None, timeout=seconds)
-        except Full:
-            return
+        self._lines.put(None)
+        self._hurry.set()
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
-            if self._lost:
+        ended = False
+        while not ended:
+            lines = [self._lines.get()]
+            self._hurry.wait(_GATHERING)
+            self._hurry.clear()
+            while len(lines) < _WAITING_LIMIT:
+                try:
+                    lines.append(self._lines.get_nowait())
+                except Empty:
+                    break
+            ended = None in lines
+            said = [line for line in lines if line is not None]
+            if said and self._lost:
                 lost, self._lost = self._lost, 0
-                self._write(line[0], Say("WARNING", f"{lost} lines were left out here, because the disk was too slow"))
-            self._write(*line)
+                text = f"{lost} lines were left out here, because the disk was too slow"
+                said.insert(0, (said[0][0], Say("WARNING", text)))
+            for begin in range(0, len(said), _TOGETHER):
+                logger.opt(raw=True).info("".join(self._line(*line) for line in said[begin : begin + _TOGETHER]))
         logger.complete()
         logger.remove()
 
-    def _write(self, at: str, said: Say) -> None:
-        logger.bind(at=at, slot=said.slot, ref=said.ref, attempt=said.attempt).log(said.level, "{}", said.text)
-
-    def _format(self, record: "Record") -> str:
-        extra, level, text = record["extra"], record["level"].name, record["message"]
+    def _line(self, wall: float, said: Say) -> str:
         if self._as_json:
-            fields = {"time": extra["at"], "level": level, "worker": extra["slot"], "ref": extra["ref"]}
-            line = json.dumps(fields | {"attempt": extra["attempt"], "message": text}, ensure_ascii=False)
-        else:
-            about = f" worker={extra['slot']}" if extra["slot"] else ""
-            about += f" ref={_one_word(extra['ref'])}" if extra["ref"] else ""
-            about += f" attempt={extra['attempt']}" if extra["attempt"] else ""
-            line = f"{extra['at']} {level} supervisor{about} " + text.replace("\n", "\n    ")
-        extra["line"] = line
-        return "{extra[line]}\n"
+            fields = {"time": _utc(wall), "level": said.level, "worker": said.slot, "ref": said.ref}
+            return json.dumps(fields | {"attempt": said.attempt, "message": said.text}, ensure_ascii=False) + "\n"
+        about = f" worker={said.slot}" if said.slot else ""
+        about += f" ref={_one_word(said.ref)}" if said.ref else ""
+        about += f" attempt={said.attempt}" if said.attempt else ""
+        text = said.text.replace("\n", "\n    ")
+        return f"{_utc(wall)} {said.level} supervisor{about} {text}\n"
+
+
+def _utc(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _one_word(ref: str) -> str:

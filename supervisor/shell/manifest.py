@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,7 +20,8 @@ MANIFEST = "manifest.json"
 PREVIOUS = "previous"
 """Folder in a reference's folder for documents that newer ones have replaced."""
 
-_CHUNK = 1024 * 1024
+_CHUNK = 256 * 1024
+_rooms = threading.local()
 _MANIFEST_LIMIT = 16 * 1024 * 1024
 _PDF_WINDOW = 1024  # bytes within which readers look for the header (ISO 32000-1, annex H, note 13)
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
@@ -104,16 +106,16 @@ def open_folder(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
-def examine(folder: int, document: Document | Listed, *, flush: bool = False) -> str:
+def examine(folder: int, document: Document | Listed, held: list[int] | None = None) -> str:
     """Read a whole document and return what is wrong with it, or nothing.
 
     Args:
         folder: descriptor of the folder it is in.
         document: what it should be.
-        flush: also put it on the disk.
+        held: where to leave the descriptor of a sound document, for its flushing; None to close it.
 
     Raises:
-        OSError: it cannot be read or flushed. (That it is missing or a link is an answer.)
+        OSError: it cannot be read. (That it is missing or a link is an answer.)
     """
     try:
         # Without O_NONBLOCK the opening of a pipe would wait for somebody to write into it.
@@ -122,6 +124,7 @@ def examine(folder: int, document: Document | Listed, *, flush: bool = False) ->
         return "is missing"
     except OSError:
         return "is no ordinary file"
+    kept = False
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
@@ -129,24 +132,35 @@ def examine(folder: int, document: Document | Listed, *, flush: bool = False) ->
         if facts.st_size != document.bytes:
             return f"has {facts.st_size} bytes in place of {document.bytes}"
         wrong = _compare(descriptor, document)
-        if flush and not wrong:
-            os.fsync(descriptor)
+        if held is not None and not wrong:
+            held.append(descriptor)
+            kept = True
     finally:
-        os.close(descriptor)
+        if not kept:
+            os.close(descriptor)
     return wrong
 
 
 def _compare(descriptor: int, document: Document | Listed) -> str:
     digest, head, size = hashlib.sha256(), b"", 0
+    room = _room()
     # One byte more than promised is read at most, however fast the file may grow.
-    while size <= document.bytes and (chunk := os.read(descriptor, min(_CHUNK, document.bytes + 1 - size))):
-        head = head or chunk[:_PDF_WINDOW]
-        digest.update(chunk)
-        size += len(chunk)
+    while size <= document.bytes and (count := os.readv(descriptor, [room[: document.bytes + 1 - size]])):
+        head = head or bytes(room[: min(count, _PDF_WINDOW)])
+        digest.update(room[:count])
+        size += count
     if size != document.bytes or digest.hexdigest() != document.sha256:
         return "has another sha256 than was reported"
     is_pdf = document.pages is not None or document.name.casefold().endswith(".pdf")
     return "is no PDF" if is_pdf and b"%PDF-" not in head else ""
+
+
+def _room() -> memoryview:
+    """Return this thread's room for a piece of a file: fresh memory for each would cost more than what is read."""
+    room: memoryview | None = getattr(_rooms, "room", None)
+    if room is None:
+        room = _rooms.room = memoryview(bytearray(_CHUNK))
+    return room
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -208,8 +222,7 @@ def _is_folder(path: Path) -> bool:
 
 def unlisted(folder: int, names: Iterable[str]) -> list[str]:
     """Return what is in a folder besides these documents, its manifest and its previous documents, by name."""
-    known = {MANIFEST, PREVIOUS, *names}
-    return sorted(name for name in os.listdir(folder) if name not in known)
+    return sorted(set(os.listdir(folder)).difference(names, (MANIFEST, PREVIOUS)))
 
 
 class Condition(msgspec.Struct, frozen=True):

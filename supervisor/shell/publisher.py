@@ -15,7 +15,8 @@ from pathlib import Path
 
 from supervisor.core.commands import Discard, DiscardErrand, Publish
 from supervisor.core.events import Published, PublishFailed
-from supervisor.shell.manifest import MANIFEST, PREVIOUS, Listed, Manifest, examine, open_folder, unlisted, unsafe_name
+from supervisor.shell import linux
+from supervisor.shell.manifest import MANIFEST, Listed, Manifest, examine, open_folder, unsafe_name
 from supervisor.shell.placement import place
 from supervisor.shell.run_directory import RunDirectory, atomic_write
 from worker.protocol import Kind
@@ -27,6 +28,8 @@ ERRANDS_KEPT = 20
 """Failed logins, and failed exports, of which there is evidence; a site that is down makes many alike."""
 _ERRAND = re.compile(r"attempt-[1-9]\d{0,8}")
 _FIRST = ("screenshot.png", "page.html", "stack.txt", "processes.txt", "log.txt")
+_OPEN = 100
+"""Files that are held open at a time, on their way to the disk."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -79,13 +82,14 @@ class Publisher:
             raise _Refused("the worker reported documents, but staged none") from error
         except NotADirectoryError as error:
             raise _Refused("what the worker staged is no folder") from error
-        try:
-            _check(folder, manifest)
-            _clear(folder, staged, manifest)
-            _write_manifest(folder, manifest)
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with contextlib.closing(_Flush()) as flush:
+            try:
+                _check(folder, manifest, flush)
+                _clear(folder, staged, manifest)
+                _write_manifest(folder, manifest, flush)
+                flush.settle(folder)
+            finally:
+                os.close(folder)
         place(self._run, staged, self._folder_of(command.ref_id), manifest)
 
     def discard(self, command: Discard) -> str:
@@ -121,19 +125,55 @@ class Publisher:
         return f"the evidence of the failed {command.what} is in {folder.relative_to(self._run.path)}"
 
 
-def _check(folder: int, manifest: Manifest) -> None:
+class _Flush:
+    """Files that are to be on the disk, with the folder that they are in, before something goes on.
+
+    All of them are on their way before one is waited for: the file system then writes its journal once, not for each.
+    """
+
+    def __init__(self) -> None:
+        self.files: list[int] = []
+        """Open descriptors, closed here."""
+
+    def begin(self) -> None:
+        """The last of the files is complete: have it written."""
+        linux.begin_write(self.files[-1])
+        if len(self.files) > _OPEN:
+            self._wait()
+
+    def settle(self, folder: int) -> None:
+        """Wait until the folder and all its files are on the disk.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        os.fsync(folder)
+        self._wait()
+
+    def _wait(self) -> None:
+        for descriptor in self.files:
+            os.fsync(descriptor)
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        while self.files:
+            os.close(self.files.pop())
+
+
+def _check(folder: int, manifest: Manifest, flush: _Flush) -> None:
     names: list[str] = []
     for document in manifest.documents:
-        wrong = unsafe_name(document.name, names) or examine(folder, document, flush=True)
+        wrong = unsafe_name(document.name, names) or examine(folder, document, flush.files)
         if wrong:
             raise _Refused(f"the document {document.name[:200]!r} {wrong}")
+        flush.begin()
         names.append(document.name)
 
 
 def _clear(folder: int, staged: Path, manifest: Manifest) -> None:
     """Remove what is no document: evidence of trouble that was overcome, and anything else that a worker left."""
-    extra = unlisted(folder, (document.name for document in manifest.documents))
-    for name in (*extra, PREVIOUS):
+    for name in set(os.listdir(folder)).difference(document.name for document in manifest.documents):
         try:
             os.unlink(name, dir_fd=folder)
         except FileNotFoundError:
@@ -142,14 +182,14 @@ def _clear(folder: int, staged: Path, manifest: Manifest) -> None:
             shutil.rmtree(staged / name)
 
 
-def _write_manifest(folder: int, manifest: Manifest) -> None:
-    with contextlib.suppress(FileNotFoundError):  # usually there is none: it is not the worker's to write
-        os.unlink(MANIFEST, dir_fd=folder)
+def _write_manifest(folder: int, manifest: Manifest, flush: _Flush) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(MANIFEST, flags, 0o644, dir_fd=folder), "wb") as file:
-        file.write(manifest.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor = os.open(MANIFEST, flags, 0o644, dir_fd=folder)
+    flush.files.append(descriptor)
+    content = memoryview(manifest.encode())
+    while content:
+        content = content[os.write(descriptor, content) :]
+    flush.begin()
 
 
 def keep_evidence(run: RunDirectory, folder: str, attempt: Discard) -> Path:
