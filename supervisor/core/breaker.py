@@ -188,7 +188,9 @@ class Breaker:
     @property
     def unresolved(self) -> bool:
         """References were charged for what may have been the site's fault, and it has not answered since."""
-        return self.state is BreakerState.CLOSED and any(one.charged for one in self._suspects)
+        if self.state is not BreakerState.CLOSED or not self._suspects:
+            return False
+        return any(one.charged for one in self._suspects)
 
     def accused(self) -> tuple[Suspect, ...]:
         """Return, once, the failures since the site last answered."""

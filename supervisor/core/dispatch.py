@@ -10,6 +10,8 @@ from supervisor.core.state import EXIT_COMPLETED, EXIT_SOME_FAILED, EXIT_STOPPED
 from supervisor.core.watchdog import dismiss
 from worker.protocol import Assign, Refresh, ShutDown
 
+_IDLE, _VACANT = SlotState.IDLE, SlotState.VACANT
+
 
 def turn(run: RunState) -> None:
     """Bring the run forward as far as it goes without another event."""
@@ -62,25 +64,38 @@ def _done(run: RunState) -> Ending:
 
 def _staff(run: RunState) -> None:
     """Start children in vacant slots, as long as there is work for them, and let go of those whose time has come."""
+    missing: int | None = None  # counted only when a slot is vacant, which is seldom
+    for slot in run.slots.values():
+        if slot.state is _IDLE:
+            if slot.retiring or slot.recycle or _worn_out(run, slot):
+                _let_go(run, slot)
+            elif slot.refresh:
+                slot.refresh = False
+                slot.move(SlotState.RECOVERING, run.now, run.now + run.policy.recover_timeout)
+                run.do(Send(slot.number, slot.incarnation, Refresh()))
+        elif slot.state is _VACANT:
+            if slot.retiring:
+                slot.move(SlotState.RETIRED, run.now)
+            elif run.now >= slot.not_before:
+                missing = _missing(run) if missing is None else missing
+                if missing > 0:
+                    missing -= 1
+                    _start(run, slot)
+
+
+def _missing(run: RunState) -> int:
+    """How many more workers there is work and room for."""
     wanted = max(run.queue.unfinished, run.in_doubt) if run.inventory_known else len(run.slots)
     if run.shedding.ceiling is not None:
         wanted = min(wanted, run.shedding.ceiling)
-    living = run.live_slots()
-    for slot in run.slots.values():
-        if slot.state is SlotState.VACANT and slot.retiring:
-            slot.move(SlotState.RETIRED, run.now)
-        elif slot.state is SlotState.VACANT and run.now >= slot.not_before and living < wanted:
-            incarnation = run.number("incarnation")
-            slot.begin(incarnation, run.now, run.now + run.policy.start_timeout)
-            run.do(Spawn(slot.number, incarnation))
-            run.incident("restarted" if slot.restarts else "started", f"incarnation {incarnation} starts", slot)
-            living += 1
-        elif slot.state is SlotState.IDLE and (slot.retiring or slot.recycle or _worn_out(run, slot)):
-            _let_go(run, slot)
-        elif slot.state is SlotState.IDLE and slot.refresh:
-            slot.refresh = False
-            slot.move(SlotState.RECOVERING, run.now, run.now + run.policy.recover_timeout)
-            run.do(Send(slot.number, slot.incarnation, Refresh()))
+    return wanted - run.live_slots()
+
+
+def _start(run: RunState, slot: Slot) -> None:
+    incarnation = run.number("incarnation")
+    slot.begin(incarnation, run.now, run.now + run.policy.start_timeout)
+    run.do(Spawn(slot.number, incarnation))
+    run.incident("restarted" if slot.restarts else "started", f"incarnation {incarnation} starts", slot)
 
 
 def _worn_out(run: RunState, slot: Slot) -> bool:
@@ -89,11 +104,12 @@ def _worn_out(run: RunState, slot: Slot) -> bool:
 
 def _hand_out(run: RunState) -> None:
     """Give every idle worker what the run needs most: a login, an export, a reference."""
-    if run.pauses:
+    idle = [] if run.pauses else [slot for slot in run.slots.values() if slot.state is _IDLE]
+    idle = [slot for slot in idle if run.now >= slot.rest_until]
+    if not idle:
         return
-    idle = [slot for slot in run.slots.values() if slot.state is SlotState.IDLE and run.now >= slot.rest_until]
     idle.sort(key=lambda slot: slot.since)  # whoever has waited longest comes first
-    if run.in_doubt and not run.attempts and idle and not errands.under_way(run):
+    if not run.attempts and run.in_doubt and not errands.under_way(run):
         outcomes.ask_again(run, idle[0].number)
     for slot in idle:
         if not run.breaker.allows(len(run.attempts), run.now):

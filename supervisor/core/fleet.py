@@ -34,6 +34,8 @@ class SlotState(Enum):
 
     __hash__ = object.__hash__
     # Members are singletons. Enum's own hash is computed from the name, in Python, several times for every event.
+    # And up to Python 3.11 it takes ten times as long to name a member by its class as to name a variable, so that what
+    # looks at every slot after every event has variables for the states it looks for.
 
 
 _S = SlotState

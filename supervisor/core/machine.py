@@ -34,12 +34,16 @@ from worker.protocol import (
     Succeeded,
 )
 
+_IDLE, _VACANT = SlotState.IDLE, SlotState.VACANT
+
 
 class Machine:
     """One run, from what the ledger knows at its start to `Finish`."""
 
     def __init__(self, policy: Policy, workers: int, backlog: Backlog, now: float) -> None:
         self.run = RunState(policy, workers, backlog, now)
+        self._deadline: float | None = None
+        """What `next_deadline` found since the last event."""
         for reference in self.run.queue.give_up(policy.max_retries + 1):
             text = (
                 f"no attempt is left after {reference.attempts}; the last one ended with the supervisor or the machine"
@@ -55,15 +59,23 @@ class Machine:
         run = self.run
         if now < run.now:
             raise AssertionError(f"time went back from {run.now} to {now}")
+        nothing_follows = _is_sign_of_life(event) and now < self.next_deadline()
         run.now = now
+        self._deadline = None
         if run.stage is not Stage.FINISHED:
             _take(run, event)
-            sizing.adjust(run)
-            dispatch.turn(run)
+            if not nothing_follows:
+                sizing.adjust(run)
+                dispatch.turn(run)
         return run.commands()
 
     def next_deadline(self) -> float:
         """When `TimePassed` must come at the latest; never more than the watchdog interval ahead."""
+        if self._deadline is None:
+            self._deadline = self._find_deadline()
+        return self._deadline
+
+    def _find_deadline(self) -> float:
         run = self.run
         if run.stage is Stage.FINISHED:
             return run.now + run.policy.watchdog_interval  # nothing is due; the last records may still be on their way
@@ -73,19 +85,20 @@ class Machine:
             due = slot.next_deadline(heartbeat_timeout)
             if due is not None and due < first:
                 first = due
-            if working and slot.state is SlotState.VACANT and now < slot.not_before < first:
+            if slot.state is _IDLE:
+                if working and now < slot.rest_until < first:
+                    first = slot.rest_until
+            elif slot.state is _VACANT and working and now < slot.not_before < first:
                 first = slot.not_before
-            if working and slot.state is SlotState.IDLE and now < slot.rest_until < first:
-                first = slot.rest_until
         if working:
             if run.scaling is not None and now < run.scaling.next_look < first:
                 first = run.scaling.next_look
-            wait = run.pace.wait(now)
-            paced = now + wait if wait else None
-            logins = [session.not_before for session in run.sessions.all]
-            for due in (run.queue.next_due(), run.breaker.next_deadline(), *logins, paced):
+            for due in (run.queue.next_due(), run.breaker.next_deadline(), run.pace.next_deadline(now)):
                 if due is not None and now < due < first:
                     first = due
+            for session in run.sessions.all:
+                if now < session.not_before < first:
+                    first = session.not_before
         return first
 
     def check_invariants(self) -> None:
@@ -95,6 +108,16 @@ class Machine:
             AssertionError: a promise of the core is broken.
         """
         self.run.check()
+
+
+def _is_sign_of_life(event: ev.Event) -> bool:
+    """Say whether it can at most move a deadline away: where none has come, nothing follows from it.
+
+    Most events of a night are of this sort.
+    """
+    if isinstance(event, ev.WorkerSpoke):
+        return isinstance(event.message, Heartbeat)
+    return isinstance(event, ev.SendDelayed)
 
 
 def _take(run: RunState, event: ev.Event) -> None:

@@ -23,13 +23,15 @@ _ROUNDING = 1e-6
 class _Host:
     """The account of one host: it fills evenly, requests draw on it, and it may be overdrawn by one reference."""
 
-    __slots__ = ("_at", "_rate", "capacity", "samples", "tokens")
+    __slots__ = ("_at", "_rate", "_samples", "capacity", "most", "tokens")
 
     def __init__(self, limit: int, tokens: float, now: float) -> None:
         self._rate = limit / _MINUTE
         self.capacity = limit * _BURST
         self.tokens = min(tokens, self.capacity)
-        self.samples: deque[int] = deque(maxlen=_SAMPLES)
+        self.most = 0
+        """Requests of the last references, each: the largest."""
+        self._samples: deque[int] = deque(maxlen=_SAMPLES)
         self._at = now
 
     def draw(self, requests: int, now: float) -> None:
@@ -37,10 +39,15 @@ class _Host:
         self.tokens = min(self.tokens + (now - self._at) * self._rate, self.capacity) - requests
         self._at = now
 
+    def took(self, requests: int) -> None:
+        """A reference that was answered took so many."""
+        self._samples.append(requests)
+        self.most = max(self._samples)
+
     def wait(self, reserved: float, now: float) -> float:
         """Return for how many seconds the next reference must wait, when those under way may still draw `reserved`."""
         self.draw(0, now)
-        missing = reserved + min(max(self.samples, default=0), self.capacity) - self.tokens
+        missing = reserved + min(self.most, self.capacity) - self.tokens
         return missing / self._rate if missing > _ROUNDING else 0.0
 
 
@@ -94,7 +101,7 @@ class Pace:
         if answered:
             self._known = True
             for name, count in took.items():
-                self._hosts[name].samples.append(count)
+                self._hosts[name].took(count)
 
     def wait(self, now: float) -> float:
         """Return for how many seconds the next reference must wait; 0 for none."""
@@ -109,7 +116,13 @@ class Pace:
             if not self._known and self._under_way:
                 return max(wait, _MINUTE)  # the first one shows what a reference takes; its answer ends the wait
             for name, host in self._hosts.items():
-                most = max(host.samples, default=0)
-                reserved = sum(max(0, most - own.get(name, 0)) for own in self._under_way.values())
+                reserved = 0
+                for own in self._under_way.values():
+                    reserved += max(0, host.most - own.get(name, 0))
                 wait = max(wait, host.wait(reserved, now))
         return wait if wait > _ROUNDING else 0.0
+
+    def next_deadline(self, now: float) -> float | None:
+        """When the wait ends; None when there is none."""
+        wait = self.wait(now)
+        return now + wait if wait else None

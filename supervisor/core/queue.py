@@ -184,6 +184,8 @@ class Queue:
 
     def promote(self, now: float, *, last: bool = False) -> None:
         """Make ready what has waited long enough; the one due first ends up in front, or all at the end (`last`)."""
+        if not self._waiting or now < self._waiting[0][0]:
+            return
         due: list[Reference] = []
         while self._waiting and self._waiting[0][0] <= now:
             reference = heappop(self._waiting)[2]
@@ -199,6 +201,11 @@ class Queue:
         return self._waiting[0][0] if self._waiting else None
 
     @property
+    def ready(self) -> int:
+        """References that could be handed out now, those set aside included."""
+        return len(self._ready) + len(self._aside)
+
+    @property
     def unfinished(self) -> int:
         """References that are neither completed nor failed."""
         return len(self._ready) + len(self._aside) + len(self._waiting) + self.in_progress
@@ -206,7 +213,7 @@ class Queue:
     def totals(self) -> Totals:
         """Count by state, in constant time."""
         return Totals(
-            ready=len(self._ready) + len(self._aside),
+            ready=self.ready,
             waiting=len(self._waiting),
             in_progress=self.in_progress,
             completed=self.completed,

@@ -238,5 +238,7 @@ class Sessions:
 
     def exhausted(self, now: float, limit: float) -> bool:
         """Nobody could log in for longer than `limit` seconds, and nobody is logged in."""
-        found = [session for session in self.all if not session.valid or session.tries]
-        return bool(found) and len(found) == len(self._by_slot) and all(s.exhausted(now, limit) for s in found)
+        for session in self.all:
+            if not session.exhausted(now, limit):
+                return False
+        return bool(self._by_slot)

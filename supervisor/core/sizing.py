@@ -35,7 +35,7 @@ def _surroundings(run: RunState, wanted: int) -> Surroundings:
     closed = run.breaker.state is BreakerState.CLOSED and not run.pauses
     logged_in = run.sessions.established and not (errands.under_way(run) and not run.sessions.own)
     # What is left at the end of a run keeps only some of the workers busy, however many there are.
-    enough = run.inventory_known and run.queue.totals().ready >= wanted
+    enough = run.inventory_known and run.queue.ready >= wanted
     leaving = any(slot.retiring and slot.state not in _GONE for slot in run.slots.values())
     return Surroundings(
         free=closed and logged_in and enough and shedding.ceiling is None,

@@ -26,6 +26,9 @@ EXIT_LOGIN_REFUSED = 4
 EXIT_MACHINE = 5
 
 
+_BUSY, _ERRAND, _KILLING = SlotState.BUSY, SlotState.ERRAND, SlotState.KILLING
+_PUBLISHING, _IN_PROGRESS = Phase.PUBLISHING, State.IN_PROGRESS
+
 _WANTED_PAUSES = frozenset({"operator", "quiet hours"})
 """Causes of a pause that somebody wanted; any other is a trouble of the machine."""
 
@@ -118,7 +121,7 @@ class RunState:
     @property
     def in_doubt(self) -> bool:
         """Too few references are left to tell an outage from bad ones, and some have failed: a login can tell."""
-        return self.queue.unfinished < self.policy.breaker_references and self.breaker.unresolved
+        return self.breaker.unresolved and self.queue.unfinished < self.policy.breaker_references
 
     def live_slots(self) -> int:
         """How many slots have a child that nobody has decided to kill."""
@@ -165,27 +168,28 @@ class RunState:
             wanted = len([slot for slot in self.slots.values() if not slot.retiring])
             if wanted != self.scaling.wanted or not self.scaling.least <= wanted <= self.scaling.most:
                 raise AssertionError(f"{wanted} slots, {self.scaling.wanted} are wanted")
-        held = 0
+        attempts, held = self.attempts, 0
         for slot in self.slots.values():
             state, number = slot.state, slot.attempt
             if number:
                 held += 1
-                attempt = self.attempts.get(number)
-                fits = attempt is not None and attempt.slot == slot.number and attempt.phase is not Phase.PUBLISHING
-                if not fits or (state is not SlotState.BUSY and state is not SlotState.KILLING):
+                attempt = attempts.get(number)
+                fits = attempt is not None and attempt.slot == slot.number and attempt.phase is not _PUBLISHING
+                if not fits or (state is not _BUSY and state is not _KILLING):
                     raise AssertionError(f"slot {slot.number} is {state.value} with attempt {number}: {attempt}")
-            elif state is SlotState.BUSY:
+            elif state is _BUSY:
                 raise AssertionError(f"slot {slot.number} is busy with nothing")
-            if (state is SlotState.ERRAND) != (slot.errand != 0):
+            if (state is _ERRAND) != (slot.errand != 0):
                 raise AssertionError(f"slot {slot.number} is {state.value} with errand {slot.errand}")
         references: set[int] = set()
-        for attempt in self.attempts.values():
-            held -= attempt.phase is not Phase.PUBLISHING
+        most = self.policy.max_retries + 1
+        for attempt in attempts.values():
+            held -= attempt.phase is not _PUBLISHING
             reference = attempt.reference
             references.add(reference.ref_id)
-            if reference.state is not State.IN_PROGRESS:
+            if reference.state is not _IN_PROGRESS:
                 raise AssertionError(f"{attempt} is alive, but {reference} is not in progress")
-            if not 0 < reference.attempts <= self.policy.max_retries + 1:
+            if not 0 < reference.attempts <= most:
                 raise AssertionError(f"{reference} has a number of attempts that is not allowed")
         if held or len(references) != len(self.attempts):
             raise AssertionError(

@@ -23,8 +23,9 @@ _OWN = "descriptors"
 
 def watch(run: RunState) -> None:
     """A deadline may have passed: look at every slot."""
+    now, heartbeat_timeout = run.now, run.policy.heartbeat_timeout
     for slot in run.slots.values():
-        overdue = slot.overdue(run.now, run.policy.heartbeat_timeout)
+        overdue = slot.overdue(now, heartbeat_timeout)
         if overdue == "heartbeat":
             silence = run.now - slot.last_heard
             condemn(run, slot, Kind.FROZEN, f"the worker was silent for {silence:.1f} s")
