@@ -68,9 +68,9 @@ class Children:
     def spawn(self, slot: int, incarnation: int) -> None:
         """Start a child, which may go wrong in several ways."""
         world, rng = self.world, self.rng
-        demand(slot not in self.here, f"slot {slot} gets a second child before the tree of its first is dead")
+        demand(slot not in self.here, "slot {} gets a second child before the tree of its first is dead", slot)
         wanted = world.most_workers
-        demand(slot <= wanted, f"a child is started in slot {slot}, {wanted} are wanted at most")
+        demand(slot <= wanted, "a child is started in slot {}, {} are wanted at most", slot, wanted)
         child = Child(slot, incarnation, world.now)
         world.figures.spawns += 1
         self.here[slot] = self.all[slot, incarnation] = child
@@ -138,13 +138,13 @@ class Children:
             case ExportInventory(errand=errand):
                 self._on_errand(child, errand, login=False)
             case ProveSession(errand=errand):
-                demand(not child.attempt, f"{child} is to prove its session with an attempt in its hands")
+                demand(not child.attempt, "{} is to prove its session with an attempt in its hands", child)
                 self._prove(child, errand)
             case Refresh():
                 child.sick = "" if child.sick == "browser" else child.sick
                 self.recover(child)
             case ShutDown():
-                demand(not child.attempt, f"{child} is told to end with an attempt in its hands")
+                demand(not child.attempt, "{} is told to end with an attempt in its hands", child)
                 self._leave(child)
 
     def kill(self, command: Kill) -> None:
@@ -252,7 +252,7 @@ class Children:
 
     def must_be_condemned(self, child: Child, why: str) -> None:
         """By now somebody must have noticed."""
-        demand(child.condemned or not child.tree, f"{child} is {why} and nobody noticed in time")
+        demand(child.condemned or not child.tree, "{} is {} and nobody noticed in time", child, why)
 
     def recover(self, child: Child) -> None:
         """Get ready again, after a while or never."""
@@ -275,8 +275,10 @@ class Children:
     def _on_errand(self, child: Child, errand: int, *, login: bool) -> None:
         world, rng, site = self.world, self.rng, self.world.site
         busy = [other for other in self.here.values() if other.errand]
-        demand(not busy, f"{child} goes on an errand while {busy} is on one")
-        demand(login or child.session == world.best_sessions[world.key(child.slot)], f"{child} exports without session")
+        demand(not busy, "{} goes on an errand while {} is on one", child, busy)
+        demand(
+            login or child.session == world.best_sessions[world.key(child.slot)], "{} exports without session", child
+        )
         child.errand = errand
         after = rng.uniform(1.0, 5.0)
         window = site.trouble(world.now)
@@ -358,13 +360,15 @@ class Children:
         if child.condemned:
             return  # it was handed out before the worker was condemned, and came when it was too late
         holder = self.at_work.get(ref)
-        demand(holder is None, f"{child} gets {ref} while {holder} works on it")
-        demand(not child.attempt, f"{child} gets attempt {attempt} while it holds {child.attempt}")
-        demand(row.state == "in_progress" and row.attempt == attempt, f"attempt {attempt} is sent before it is durable")
-        demand(not message.last or not message.limits, f"{child} is hurried at the last attempt")
-        demand(child.session == world.inspector.sessions[attempt], f"{child} gets a reference with an old session")
+        demand(holder is None, "{} gets {} while {} works on it", child, ref, holder)
+        demand(not child.attempt, "{} gets attempt {} while it holds {}", child, attempt, child.attempt)
+        demand(
+            row.state == "in_progress" and row.attempt == attempt, "attempt {} is sent before it is durable", attempt
+        )
+        demand(not message.last or not message.limits, "{} is hurried at the last attempt", child)
+        demand(child.session == world.inspector.sessions[attempt], "{} gets a reference with an old session", child)
         limit = world.policy.recycle_after
-        demand(not limit or child.tasks < limit, f"{child} was not recycled after {child.tasks} references")
+        demand(not limit or child.tasks < limit, "{} was not recycled after {} references", child, child.tasks)
         world.limits.left(world.now)
         child.attempt, child.ref = attempt, ref
         child.tasks += 1

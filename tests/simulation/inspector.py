@@ -106,18 +106,18 @@ class Inspector:
                 case Write(record=record):
                     self._check_record(record, event)
                 case Send(message=LogIn() | ExportInventory()):
-                    demand(not self.pauses, f"{command} in a pause")
-                    demand(world.now >= self.quiet_until, f"{command} while the site wants to be left alone")
-                    demand(not self.stopped, f"{command} after a stop")
+                    demand(not self.pauses, "{} in a pause", command)
+                    demand(world.now >= self.quiet_until, "{} while the site wants to be left alone", command)
+                    demand(not self.stopped, "{} after a stop", command)
                 case Kill(slot=slot, incarnation=incarnation):
                     world.figures.kills += 1
                     child = world.children.all[slot, incarnation]
                     short = Trouble.SHORTAGE in world.night.troubles and world.memory.left < world.policy.memory_reserve
-                    demand(child.blame or not child.process or self.ending or short, f"{command}, which is well")
+                    demand(child.blame or not child.process or self.ending or short, "{}, which is well", command)
                 case Finish():
                     alive = [child for child in world.children.here.values() if child.tree]
-                    demand(not alive, f"{command}, but {alive} are alive")
-                    demand(not self.flying, f"{command}, but {self.flying} are under way")
+                    demand(not alive, "{}, but {} are alive", command, alive)
+                    demand(not self.flying, "{}, but {} are under way", command, self.flying)
                 case _:
                     pass
 
@@ -145,10 +145,10 @@ class Inspector:
                 self.outage.answered()
                 self.outage.bore_fruit()
                 published = world.published.get(ref_id)
-                demand(published == attempt, f"{record}, but its documents are of attempt {published}")
+                demand(published == attempt, "{}, but its documents are of attempt {}", record, published)
             case SuccessDoubted(ref_id=ref_id):
                 self.returns[ref_id] += 1
-                demand(self._session_was_doubted, f"{record}, but no session came to an end")
+                demand(self._session_was_doubted, "{}, but no session came to an end", record)
             case AttemptFailed():
                 self._check_failure(record, event)
             case AttemptForgiven(attempt=attempt, ref_id=ref_id):
@@ -158,7 +158,7 @@ class Inspector:
                 self.outage.reopened(ref_id)
                 self.counted[ref_id] = self.crashes[ref_id] = 0
             case ReferenceGivenUp(ref_id=ref_id):
-                demand(self.counted[ref_id] > world.policy.max_retries, f"{record} too early")
+                demand(self.counted[ref_id] > world.policy.max_retries, "{} too early", record)
             case Incident(what=what):
                 self._check_incident(what)
 
@@ -187,18 +187,20 @@ class Inspector:
         self.sessions[record.attempt] = world.best_sessions[world.key(child.slot)]
         self.started_at[record.attempt] = world.now
         world.limits.handed_out(world.now)
-        demand(not self.pauses, f"{record} in a pause")
-        demand(not self.stopped, f"{record} after a stop")
-        demand(world.now >= self.quiet_until, f"{record} while the site wants to be left alone")
-        demand(not self.outage.dark or not self.flying, f"{record}, a second probe beside {self.flying}")
+        demand(not self.pauses, "{} in a pause", record)
+        demand(not self.stopped, "{} after a stop", record)
+        demand(world.now >= self.quiet_until, "{} while the site wants to be left alone", record)
+        demand(not self.outage.dark or not self.flying, "{}, a second probe beside {}", record, self.flying)
         poison = world.policy.poison_crashes
         crashes = [self.crashes[other.ref_id] for other in (record, *self.flying.values())]
-        demand(len(crashes) == 1 or max(crashes) < poison, f"{record}: poison is not tried alone")
-        demand(crashes[0] <= poison, f"{record}: poison is tried for ever")
+        demand(len(crashes) == 1 or max(crashes) < poison, "{}: poison is not tried alone", record)
+        demand(crashes[0] <= poison, "{}: poison is tried for ever", record)
         self.flying[record.attempt] = record
         barren = self.outage.barren_for(world.now)
         idle = _PAUSING & world.night.troubles
-        demand(idle or barren < 1.5 * world.policy.outage_limit, f"{record}, but nothing has come for {barren:.0f} s")
+        demand(
+            idle or barren < 1.5 * world.policy.outage_limit, "{}, but nothing has come for {:.0f} s", record, barren
+        )
 
     def _check_failure(self, record: AttemptFailed, event: Event) -> None:
         world = self.world
@@ -210,25 +212,25 @@ class Inspector:
         interrupted = kind is Kind.INTERRUPTED and self.at_once
         suspected = kind is Kind.SESSION_EXPIRED and _is_success(event) and self._session_was_doubted
         shed = kind is Kind.INTERRUPTED and short
-        demand(kind in fates or interrupted or suspected or shed, f"{record}, but what happened was {sorted(fates)}")
+        demand(kind in fates or interrupted or suspected or shed, "{}, but what happened was {}", record, sorted(fates))
         row = world.ledger.rows[ref_id]
         holder = world.children.at_work.get(row.ref)
-        demand(holder is None or holder.attempt != attempt, f"{record} while {holder} may still work on it")
+        demand(holder is None or holder.attempt != attempt, "{} while {} may still work on it", record, holder)
         if record.counted:
             self.counted[ref_id] += 1
-            demand(kind not in NEVER_CHARGED, f"{record} is charged")
+            demand(kind not in NEVER_CHARGED, "{} is charged", record)
             late = attempt in self.disturbed and kind in _LATE
-            demand(not late or self.returns[ref_id] >= world.policy.free_returns, f"{record} is charged for a suspend")
-            demand(not interrupted, f"{record} is charged")
+            demand(not late or self.returns[ref_id] >= world.policy.free_returns, "{} is charged for a suspend", record)
+            demand(not interrupted, "{} is charged", record)
             enough = self.returns[ref_id] >= world.policy.free_returns
-            demand(kind not in _FREE or enough, f"{record} is charged after {self.returns[ref_id]} free returns")
+            demand(kind not in _FREE or enough, "{} is charged after {} free returns", record, self.returns[ref_id])
         else:
             self.returns[ref_id] += 1
             late = attempt in self.disturbed
-            demand(kind not in _MUST_COUNT or (short and kind in _CRASHES) or late, f"{record} is not charged")
+            demand(kind not in _MUST_COUNT or (short and kind in _CRASHES) or late, "{} is not charged", record)
         self.crashes[ref_id] += record.crashed
         if record.retry_in is None:
-            demand(record.counted, f"{record} is final, but not counted")
+            demand(record.counted, "{} is final, but not counted", record)
             world.operator.hears_of_a_failure()
         if kind in _ANSWERS:
             self.outage.answered()
@@ -254,35 +256,35 @@ class Inspector:
         unfinished = [row.ref for row in rows if row.state not in {"completed", "failed"}]
         match finish.code:
             case 0 | 1:
-                demand(not unfinished, f"{finish}, but {unfinished[:5]} are not finished")
+                demand(not unfinished, "{}, but {} are not finished", finish, unfinished[:5])
                 failed = any(row.state == "failed" for row in rows)
-                demand(failed == bool(finish.code), f"{finish}, but failed is {failed}")
+                demand(failed == bool(finish.code), "{}, but failed is {}", finish, failed)
                 self._check_documents()
             case 2:
-                demand(world.recipe_failed, f"{finish} without a reason")
+                demand(world.recipe_failed, "{} without a reason", finish)
             case 3 if reason.startswith("the site was down for"):
                 down = world.site.down_for(self.since, world.now)
                 # When only bad references are left, nobody can tell that from pages that do not come.
                 down = max(down, self.outage.barren_for(world.now))
-                demand(down >= world.policy.outage_limit / 3, f"{finish}, but it was for {down:.0f} s at most")
+                demand(down >= world.policy.outage_limit / 3, "{}, but it was for {:.0f} s at most", finish, down)
             case 3 if reason.startswith("nobody could log in"):
-                demand(world.last_errand_failure > self.errand_at, f"{finish}, but the last errand did succeed")
-                demand(not self.pauses, f"{finish} in a pause")
+                demand(world.last_errand_failure > self.errand_at, "{}, but the last errand did succeed", finish)
+                demand(not self.pauses, "{} in a pause", finish)
             case 3 if reason.startswith("the session was lost"):
-                demand(world.children.expiries >= world.policy.fruitless_sessions, f"{finish}, but it was not")
+                demand(world.children.expiries >= world.policy.fruitless_sessions, "{}, but it was not", finish)
             case 3 if reason.startswith("the session was taken away"):
                 enough = world.children.expiries >= world.policy.stolen_sessions
-                demand(enough and world.early_ends > 1, f"{finish}, but it was not")
+                demand(enough and world.early_ends > 1, "{}, but it was not", finish)
             case 3 if " tries: " in reason:
-                demand(world.last_errand_failure > 0, f"{finish}, but none failed")
+                demand(world.last_errand_failure > 0, "{}, but none failed", finish)
             case 3:
-                demand(self.stopped, f"{finish}, but nobody stopped it")
+                demand(self.stopped, "{}, but nobody stopped it", finish)
             case 4:
-                demand(world.children.refusals, f"{finish}, but the site refused nobody")
+                demand(world.children.refusals, "{}, but the site refused nobody", finish)
             case 5:
-                demand(world.children.start_failures >= world.policy.start_failures_limit, f"{finish} too early")
+                demand(world.children.start_failures >= world.policy.start_failures_limit, "{} too early", finish)
             case _:
-                demand(False, f"{finish} is none of the exit codes")
+                demand(False, "{} is none of the exit codes", finish)
 
     def _check_documents(self) -> None:
         """A night that is complete has the documents, and not what the site shows to those who are not logged in."""
@@ -293,7 +295,7 @@ class Inspector:
             if rows[ref_id].state != "completed":
                 continue  # it was doubted, then failed
             spent = self.returns[ref_id] >= self.world.policy.free_returns
-            demand(spent or attempt not in self.world.placeholders, f"{attempt} brought no documents of {ref_id}")
+            demand(spent or attempt not in self.world.placeholders, "{} brought no documents of {}", attempt, ref_id)
 
     def at_the_end(self) -> None:
         """The night is over: compare everything with the truth."""
@@ -303,25 +305,29 @@ class Inspector:
         for row in world.ledger.rows.values():
             truth = world.site.truths[row.ref]
             done = row.state == "completed"
-            demand(done or row.state == "failed", f"{row.ref} ends as {row.state}")
+            demand(done or row.state == "failed", "{} ends as {}", row.ref, row.state)
             published = world.published.get(row.ref_id)
             right = published == row.attempt if done else published is None or published in world.ledger.doubted
-            demand(right, f"{row.ref}: wrong documents")
+            demand(right, "{}: wrong documents", row.ref)
             if not done and truth.kind is None:
                 charged, crashes = self.counted[row.ref_id], self.crashes[row.ref_id]
                 enough = charged > world.fewest_retries or crashes > world.policy.poison_crashes
                 outages_only = world.night.troubles <= _OF_THE_SITE and world.fewest_retries > 1
                 wronged += 1
-                demand(not outages_only, f"{row.ref} is fine and was given up for outages, {charged} attempts counted")
-                demand(enough, f"{row.ref} is fine, {charged} attempts were counted, and it was given up: {row.error}")
+                demand(
+                    not outages_only, "{} is fine and was given up for outages, {} attempts counted", row.ref, charged
+                )
+                demand(
+                    enough, "{} is fine, {} attempts were counted, and it was given up: {}", row.ref, charged, row.error
+                )
             if not done:
-                demand(row.error is not None, f"{row.ref} failed without a reason")
+                demand(row.error is not None, "{} failed without a reason", row.ref)
         few = (
             world.night.troubles != {Trouble.SICK}
             or world.fewest_retries < _THRICE
             or wronged <= world.night.references // 10
         )
-        demand(few, f"{wronged} references were given up for what sick workers did")
+        demand(few, "{} references were given up for what sick workers did", wronged)
         assert self.machine is not None
         self.machine.run.queue.check_each()
 

@@ -20,6 +20,8 @@ class Limits:
         self._handed_out: deque[float] = deque()
         self._left: deque[float] = deque()
         self._requests: deque[tuple[float, int]] = deque()
+        self._total = 0
+        """Requests of the last minute."""
 
     def restarted(self, recorded: list[float]) -> None:
         """A run begins: what was handed to a ledger that did not keep it never left."""
@@ -39,13 +41,14 @@ class Limits:
             starts.append(now)
             while starts[0] <= now - minute:
                 starts.popleft()
-            demand(len(starts) <= limit, f"{len(starts)} references within a minute, {limit} are allowed")
+            demand(len(starts) <= limit, "{} references within a minute, {} are allowed", len(starts), limit)
 
     def asked(self, requests: int, now: float) -> None:
         """The site was asked: a quarter more than allowed, and one reference beyond what was expected, may happen."""
         limit = self._policy.requests_per_minute
         self._requests.append((now, requests))
+        self._total += requests
         while self._requests[0][0] <= now - _MINUTE:
-            self._requests.popleft()
-        total = sum(count for _, count in self._requests)
-        demand(total <= 1.25 * limit + 2 * _MOST, f"{total} requests within a minute, {limit} are allowed")
+            self._total -= self._requests.popleft()[1]
+        total = self._total
+        demand(total <= 1.25 * limit + 2 * _MOST, "{} requests within a minute, {} are allowed", total, limit)

@@ -47,7 +47,7 @@ class Memory:
         world = self.world
         children = [child for child in world.children.here.values() if child.process]
         if self.left < 0 and children:
-            demand(not self._alone or len(children) == 1, f"the kernel kills one of {len(children)} workers")
+            demand(not self._alone or len(children) == 1, "the kernel kills one of {} workers", len(children))
             world.children.die(children[0], -9)
         for child in children:
             if child.weighed:
@@ -58,5 +58,5 @@ class Memory:
         machine = world.machine
         if self._alone and machine is not None and world.now > self._fall + _BACK and machine.run.ending is None:
             wanted = min(world.night.workers, machine.run.queue.unfinished)
-            demand(len(world.children.here) >= wanted, f"{children} are at work, {wanted} could be")
+            demand(len(world.children.here) >= wanted, "{} are at work, {} could be", children, wanted)
         world.later(_EVERY, self._look)

@@ -71,10 +71,10 @@ class ModelLedger:
             match record:
                 case AttemptStarted(attempt=attempt, ref_id=ref_id, number=number):
                     row = self._row(record, ref_id, "pending", "waiting")
-                    demand(attempt not in self.outcomes, f"{record}: the attempt's id was used before")
+                    demand(attempt not in self.outcomes, "{}: the attempt's id was used before", record)
                     row.state, row.attempt, row.attempts = "in_progress", attempt, row.attempts + 1
-                    demand(row.attempts == number, f"{record}: the ledger counts {row.attempts}")
-                    demand(number <= self.max_attempts, f"{record}: more attempts than allowed")
+                    demand(row.attempts == number, "{}: the ledger counts {}", record, row.attempts)
+                    demand(number <= self.max_attempts, "{}: more attempts than allowed", record)
                     self.outcomes[attempt] = "running"
                     self.started.append(now)
                 case AttemptSucceeded(attempt=attempt, ref_id=ref_id):
@@ -97,14 +97,14 @@ class ModelLedger:
                 case AttemptForgiven(attempt=attempt, ref_id=ref_id, reopen=reopen):
                     states = ("failed",) if reopen else ("pending", "waiting", "in_progress")
                     row = self._row(record, ref_id, *states)
-                    demand(self.outcomes.get(attempt) == "failed", f"{record}: {self.outcomes.get(attempt)}")
-                    demand(row.attempts > 0, f"{record}: nothing is counted")
+                    demand(self.outcomes.get(attempt) == "failed", "{}: {}", record, self.outcomes.get(attempt))
+                    demand(row.attempts > 0, "{}: nothing is counted", record)
                     row.attempts -= 1
                     row.state = "pending" if reopen else row.state
                     self.outcomes[attempt] = "uncounted"
                 case ReferenceGivenUp(ref_id=ref_id, kind=kind):
                     row = self._row(record, ref_id, "pending", "waiting")
-                    demand(row.attempts >= self.max_attempts, f"{record}: given up after {row.attempts}")
+                    demand(row.attempts >= self.max_attempts, "{}: given up after {}", record, row.attempts)
                     row.state, row.error = "failed", kind
                 case ReferenceReopened(ref_id=ref_id):
                     row = self._row(record, ref_id, "failed")
@@ -136,11 +136,16 @@ class ModelLedger:
                 self.outcomes[row.attempt] = "succeeded" if adopted else "failed"
                 row.error = None if adopted else Kind.SUPERVISOR_LOST
             if row.state == "completed":
-                demand(by == row.attempt, f"{row.ref} is completed by {row.attempt}, but its documents are of {by}")
+                demand(
+                    by == row.attempt, "{} is completed by {}, but its documents are of {}", row.ref, row.attempt, by
+                )
             else:
                 demand(
                     by is None or by in self.doubted,
-                    f"{row.ref} is {row.state}, but documents of attempt {by} are in place",
+                    "{} is {}, but documents of attempt {} are in place",
+                    row.ref,
+                    row.state,
+                    by,
                 )
         rows = self.rows.values()
         return Backlog(

@@ -7,14 +7,14 @@ class Violation(AssertionError):  # noqa: N818 - it is what the simulator looks 
     """A promise was broken."""
 
 
-def demand(condition: object, sentence: str) -> None:
-    """Refuse to go on when a promise is broken.
+def demand(condition: object, sentence: str, *parts: object) -> None:
+    """Refuse to go on when a promise is broken; the sentence is filled with its parts only then.
 
     Raises:
         Violation: it is.
     """
     if not condition:
-        raise Violation(sentence)
+        raise Violation(sentence.format(*parts))
 
 
 NEVER_CHARGED = frozenset({Kind.DISK_FULL, Kind.LOGIN_REFUSED})

@@ -79,7 +79,7 @@ class OutageWatch:
         self.dark = self.dark or any(self._is_outage(group) for group in GROUPS)
         if self.dark:
             unforgiven = [one.attempt for one in self._suspects if one.charged]
-            demand(not unforgiven, f"attempts {unforgiven} are charged in an outage")
+            demand(not unforgiven, "attempts {} are charged in an outage", unforgiven)
             self._suspects.clear()
 
     def _is_outage(self, group: frozenset[Kind]) -> bool:

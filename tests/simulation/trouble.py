@@ -11,6 +11,8 @@ from supervisor.core.policy import Policy
 class Trouble(StrEnum):
     """One kind of trouble."""
 
+    __hash__ = str.__hash__  # Enum's own is computed in Python, and half of what happens asks for troubles
+
     DEATHS = "deaths"  # children die at any moment, also while being sent to and right after their answer
     FREEZES = "freezes"  # children freeze, some wake up again
     SILENCE = "silence"  # children beat but never answer

@@ -33,6 +33,7 @@ from tests.simulation.website import Website
 from worker.protocol import Document, Kind
 
 _DAYS = 86_400.0 * 4
+_NEVER = float("inf")
 _FIGHTS = 30
 """Sessions ended by other logins of the run itself, after which somebody must have noticed; more where more goes on."""
 
@@ -171,12 +172,12 @@ class World:
 
     def _step(self) -> None:
         """One happening, or one deadline of the core's; then the round ends, mostly."""
-        machine, conductor = self.machine, self.conductor
-        deadline = machine.next_deadline() if machine is not None else float("inf")
+        machine, conductor, heap = self.machine, self.conductor, self._heap
+        deadline = machine.next_deadline() if machine is not None else _NEVER
         if machine is not None and self.rng.random() < 0.001:
             machine.run.queue.check_each()
-        if self._heap and self._heap[0][0] <= deadline:
-            at, _, _, what, args = heappop(self._heap)
+        if heap and heap[0][0] <= deadline:
+            at, _, _, what, args = heappop(heap)
             self.now = max(self.now, at)
             if self.trace is not None and what.__name__ != "post":
                 self.trace(f"{self.now:10.3f}  .. {what.__name__.strip('_')} {args}")
@@ -184,7 +185,7 @@ class World:
             if conductor is self.conductor and conductor is not None and self.rng.random() < 0.2 and self._more():
                 return
         elif machine is not None:
-            demand(deadline < float("inf"), "nothing will ever happen again")
+            demand(deadline < _NEVER, "nothing will ever happen again")
             self.now = max(self.now, deadline)
             self.children.beat(self.policy.heartbeat_timeout)
             self.post(TimePassed())
@@ -322,9 +323,9 @@ class World:
             self.post(PublishFailed(attempt, Kind.PUBLISH_FAILED, "not what was reported"))
         else:
             row = self.ledger.rows[ref_id]
-            demand(row.state == "in_progress" and row.attempt == attempt, f"{command}: not the ledger's live attempt")
+            demand(row.state == "in_progress" and row.attempt == attempt, "{}: not the ledger's live attempt", command)
             again = self.published.get(ref_id) in self.ledger.doubted
-            demand(again or ref_id not in self.published, f"{command}: documents are in place already")
+            demand(again or ref_id not in self.published, "{}: documents are in place already", command)
             self.published[ref_id] = attempt
             self.later(self.rng.uniform(0, 0.05), self.post, Published(attempt, command.documents))
 
@@ -332,21 +333,23 @@ class World:
         """Staging is thrown away, once that is durable."""
         row = self.ledger.rows[command.ref_id]
         demand(
-            self.ledger.outcomes.get(command.attempt) != "running", f"{command} before it was durable that it failed"
+            self.ledger.outcomes.get(command.attempt) != "running", "{} before it was durable that it failed", command
         )
-        demand(self.published.get(command.ref_id) != command.attempt, f"{command}, but {row.ref} was published by it")
+        demand(
+            self.published.get(command.ref_id) != command.attempt, "{}, but {} was published by it", command, row.ref
+        )
         self.staged.pop(command.attempt, None)
 
     def discard_errand(self, command: DiscardErrand) -> None:
         """An errand comes to nothing once, and nobody is on it any more."""
-        demand(command.errand not in self.discarded_errands, f"{command} a second time")
+        demand(command.errand not in self.discarded_errands, "{} a second time", command)
         slots = self.machine.run.slots.values() if self.machine is not None else ()
-        demand(all(slot.errand != command.errand for slot in slots), f"{command} while a worker is on it")
+        demand(all(slot.errand != command.errand for slot in slots), "{} while a worker is on it", command)
         self.discarded_errands.add(command.errand)
 
     def load_inventory(self, command: LoadInventory) -> None:
         """Read the export, as its file says."""
-        demand(command.file, f"{command} names no file")
+        demand(command.file, "{} names no file", command)
         self.later(self.rng.uniform(0.1, 2.0), self._loaded)
 
     def _loaded(self) -> None:
