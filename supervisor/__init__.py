@@ -15,7 +15,7 @@
     finish_by.py the time by which to be done; forms.py reads it, and whom a hook calls
     chromium.py  finds a browser or gets one; doctor.py and long_run.py say what the machine lacks
     quiet_hours.py   in which times of the day nothing is handed out
-    children.py  what a worker is told when it is started
+    children.py  what a worker is told when it is started; bytecode.py where all of them keep what Python compiled
     checking.py, sketching.py    carry out `check` and `new-site`, each with a process (shell/helper.py) and a view
                  (views/transcript.py, views/skeleton.py)
     demo_site.py, rehearsal.py   the built-in website for `demo`, and the chaos for `demo --chaos`

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ URL_VARIABLE = "NIGHTFLEET_DEMO_URL"
 """Names a demo website that runs already; then none is started."""
 _ROOT = Path(__file__).resolve().parents[1]
 _START_DEADLINE = 60.0
-_END_DEADLINE = 5.0
+_BACKLOG = 512
 _CHUNK = 1024 * 1024
 
 
@@ -76,8 +77,6 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class _Greeting(msgspec.Struct):
-    url: str
-    pid: int
     account: tuple[str, str] | None = None
 
 
@@ -113,9 +112,33 @@ class Website(msgspec.Struct, frozen=True):
             raise MachineError(f"the demo website does not tell its truth: {error}") from error
 
 
+class Coming:
+    """The website while it starts: it has an address already, and whoever asks it for something waits. See `begun`."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", url: str, wishes: Wishes) -> None:
+        self.environment = {URL_VARIABLE: url}
+        """What a worker needs in its environment to visit it."""
+        self._process = process
+        self._url = url
+        self._wishes = wishes
+        self._website: Website | None = None
+
+    def website(self) -> Website:
+        """Wait until it runs.
+
+        Raises:
+            UserError: it does not know these faults.
+            MachineError: it does not start.
+        """
+        if self._website is None:
+            account = _greeting(self._process).account
+            self._website = Website(self._url, self._wishes, self.environment, self._process.pid, account)
+        return self._website
+
+
 @contextlib.contextmanager
-def started(wishes: Wishes, environ: Mapping[str, str], port: int = 0) -> Iterator[Website]:
-    """Run the website until the block ends; it dies with this process, however that ends.
+def begun(wishes: Wishes, environ: Mapping[str, str], port: int = 0) -> Iterator[Coming]:
+    """Start the website, and end it with the block; it dies with this process, however that ends.
 
     Args:
         wishes: what it is to be like.
@@ -123,36 +146,52 @@ def started(wishes: Wishes, environ: Mapping[str, str], port: int = 0) -> Iterat
         port: on the loopback interface, 0 for any free one.
 
     Raises:
-        UserError: it does not know these faults.
-        MachineError: it does not start.
+        MachineError: the port cannot be had.
     """
-    command = [sys.executable, "-m", "worker.sites.demo", "--port", str(port), "--until-stdin-closes"]
+    try:
+        # Made here, so that the address is known and can be connected to before the website has loaded.
+        listener = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise MachineError(
+            f"the demo website does not start: it cannot listen on 127.0.0.1:{port}: {reason}"
+        ) from error
+    command = [sys.executable, "-m", "worker.sites.demo", "--listener", str(listener.fileno()), "--until-stdin-closes"]
     command += ["--vehicles", str(wishes.vehicles), "--seed", str(wishes.seed)]
     command += ["--faults", wishes.faults] if wishes.faults else []
     command += ["--latency", str(wishes.latency * 1000)] if wishes.latency else []
     command += ["--page-time", str(wishes.page_seconds * 1000)] if wishes.page_seconds else []
     command += ["--capacity", str(wishes.capacity), "--crowded", wishes.crowded] if wishes.capacity else []
     command += ["--uniform"] if wishes.uniform else []
-    with subprocess.Popen(
-        command,
-        cwd=_ROOT,
-        env=dict(environ),
-        stdin=subprocess.PIPE,  # its other end closes with us: that is how it knows
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for the supervisor, which still needs the website to finish
-    ) as process:
+    with listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        process = subprocess.Popen(
+            command,
+            cwd=_ROOT,
+            env=dict(environ),
+            stdin=subprocess.PIPE,  # its other end closes with us: that is how it knows
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(listener.fileno(),),
+            start_new_session=True,  # Ctrl-C is for the supervisor, which still needs the website to finish
+        )
+    with process:
         try:
-            greeting = _greeting(process)
-            url = greeting.url.rstrip("/")
-            yield Website(url, wishes, {URL_VARIABLE: url}, greeting.pid, greeting.account)
+            yield Coming(process, url, wishes)
         finally:
-            assert process.stdin is not None  # noqa: S101 - asked for above; for the type checker
-            process.stdin.close()
-            try:
-                process.wait(_END_DEADLINE)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.kill()  # it has nothing to keep, and nobody is its guest any more
+
+
+@contextlib.contextmanager
+def started(wishes: Wishes, environ: Mapping[str, str], port: int = 0) -> Iterator[Website]:
+    """Run the website until the block ends. Arguments are those of `begun`.
+
+    Raises:
+        UserError: it does not know these faults.
+        MachineError: it does not start.
+    """
+    with begun(wishes, environ, port) as coming:
+        yield coming.website()
 
 
 def _greeting(process: "subprocess.Popen[bytes]") -> _Greeting:

@@ -1,11 +1,12 @@
 """Tries a recipe before anything starts, in a process of its own: a recipe is somebody's program."""
 
+import contextlib
 import importlib.util
 import os
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -53,33 +54,57 @@ def absolute(site: str) -> str:
     return str(Path(site).expanduser().absolute()) if site.endswith((".py", ".toml")) else site
 
 
-def load(site: str, root: Path, environ: Mapping[str, str]) -> Recipe:
-    """Return what the recipe says about itself, after it was imported and made once.
+class Loading:
+    """A recipe that another process looks at. Made by `loading`."""
+
+    def __init__(self, site: str, running: external.Running) -> None:
+        self._site = site
+        self._running = running
+
+    def recipe(self) -> Recipe:
+        """Return what the recipe says about itself, after it was imported and made once.
+
+        Raises:
+            RecipeError: it cannot be used.
+        """
+        outcome = self._running.outcome()
+        # What the recipe itself prints, before or after, is not for us.
+        for line in reversed(outcome.output.splitlines()):
+            try:
+                answer = msgspec.json.decode(line, type=_Answer)
+            except msgspec.DecodeError:
+                continue
+            if not answer.ok:
+                raise RecipeError(answer.error)
+            return Recipe(answer.name, answer.start_url, answer.secrets, answer.exports, answer.own_logins)
+        if outcome.code is None:
+            raise RecipeError(f"the recipe {self._site} was not loaded within {_DEADLINE:.0f} seconds")
+        raise RecipeError(f"the recipe {self._site} ended the process that loaded it (exit code {outcome.code})")
+
+
+@contextlib.contextmanager
+def loading(site: str, root: Path, environ: Mapping[str, str]) -> Iterator[Loading]:
+    """Begin to look at a recipe; whoever is not interested any more may leave the block.
 
     Args:
         site: as from `absolute`.
         root: folder from which this program is run.
         environ: the environment in which the workers will import it.
+    """
+    path = os.pathsep.join(filter(None, [str(root), environ.get("PYTHONPATH", "")]))
+    command = [sys.executable, "-m", "worker.loading", site]
+    with external.started(command, deadline=_DEADLINE, environ={**environ, "PYTHONPATH": path}) as running:
+        yield Loading(site, running)
+
+
+def load(site: str, root: Path, environ: Mapping[str, str]) -> Recipe:
+    """Return what the recipe says about itself. Arguments are those of `loading`.
 
     Raises:
         RecipeError: it cannot be used.
     """
-    path = os.pathsep.join(filter(None, [str(root), environ.get("PYTHONPATH", "")]))
-    outcome = external.run(
-        [sys.executable, "-m", "worker.loading", site], deadline=_DEADLINE, environ={**environ, "PYTHONPATH": path}
-    )
-    # What the recipe itself prints, before or after, is not for us.
-    for line in reversed(outcome.output.splitlines()):
-        try:
-            answer = msgspec.json.decode(line, type=_Answer)
-        except msgspec.DecodeError:
-            continue
-        if not answer.ok:
-            raise RecipeError(answer.error)
-        return Recipe(answer.name, answer.start_url, answer.secrets, answer.exports, answer.own_logins)
-    if outcome.code is None:
-        raise RecipeError(f"the recipe {site} was not loaded within {_DEADLINE:.0f} seconds")
-    raise RecipeError(f"the recipe {site} ended the process that loaded it (exit code {outcome.code})")
+    with loading(site, root, environ) as found:
+        return found.recipe()
 
 
 def secrets(recipe: Recipe, environ: Mapping[str, str]) -> dict[str, str]:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from supervisor import bytecode
 from tests.end_to_end.harness import Night, Site, night, website
 from tests.shares import share, taken
 from tests.terminal import Terminal
+
+bytecode.keep()  # for the processes that the tests start, some of which are no program's
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

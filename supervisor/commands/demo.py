@@ -103,9 +103,12 @@ def command(
     )
     defaults = _DEFAULTS | (_FAULT_DEFAULTS if wishes.faults else {}) | (_CHAOS_DEFAULTS if chaos else {})
     resolved = options.resolve(values, config_file, defaults=defaults, command="demo")
-    with demo_site.started(wishes, os.environ) as website:
-        plan = launch.plan(launch.Request("demo", run_dir, show, manager=manager), resolved, website.environment)
+    with demo_site.begun(wishes, os.environ) as coming:
+        if wishes.faults:
+            coming.website()  # it may not know them, and nothing is to be written then
+        plan = launch.plan(launch.Request("demo", run_dir, show, manager=manager), resolved, coming.environment)
         demo_site.remember(run_dir, wishes)
+        website = coming.website()
         if chaos:
             options.say(f"a rehearsal with the demo website at {website.url}; everything goes to {run_dir}")
             return _rehearse(plan, website, chaos_seed)

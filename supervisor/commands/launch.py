@@ -1,6 +1,7 @@
 """From a command line to a plan: every check that can be made before a run starts, the quick ones first."""
 
 import errno
+import importlib
 import os
 import socket
 import sys
@@ -21,6 +22,7 @@ from supervisor.shell.service import Manager
 from supervisor.views.status import read_status
 from supervisor.views.text import plural
 
+_NIGHT = "supervisor.night"
 _PORT_SECONDS = 5.0
 """How long one waits for the port of the status page."""
 
@@ -57,7 +59,9 @@ def plan(request: Request, resolved: Resolved, environment: dict[str, str]) -> P
     """
     environ = {**os.environ, **environment}
     site = recipes.absolute(request.site)
-    recipe = recipes.load(site, options.ROOT, environ)
+    with recipes.loading(site, options.ROOT, environ) as loading:
+        importlib.import_module(_NIGHT)  # meanwhile: everything of a run, which takes as long as the recipe
+        recipe = loading.recipe()
     environment = {**environment, **recipes.secrets(recipe, environ)}
     refs = None if request.refs is None else _references(request.refs, request.column)
     directory = RunDirectory(request.run_dir)

@@ -71,7 +71,9 @@ def command(
     request = launch.Request(site, run_dir, show, refs, column, refresh, try_login_again, manager)
     if site != "demo" or os.environ.get(demo_site.URL_VARIABLE):
         return launch.run(launch.plan(request, resolved, {}))
-    with demo_site.started(demo_site.remembered(run_dir) or demo_site.Wishes(), os.environ) as website:
-        plan = launch.plan(request, resolved, website.environment)
-        demo_site.remember(run_dir, website.wishes)
+    wishes = demo_site.remembered(run_dir) or demo_site.Wishes()
+    with demo_site.begun(wishes, os.environ) as coming:
+        plan = launch.plan(request, resolved, coming.environment)
+        demo_site.remember(run_dir, wishes)
+        coming.website()
         return launch.run(plan)

@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from worker.sites.demo.recipe import DEFAULTS
 from worker.sites.demo.vehicles import Inventory
 from worker.sites.demo.website import Credentials, Website, truth
 
+_BACKLOG = 512
 _PARENT_CHECK = 0.5
 """Seconds between two looks whether the parent is still there."""
 
@@ -40,6 +42,7 @@ class _Choices(click.ParamType[tuple[Choice, ...]]):
 
 @click.command(epilog=f"Faults: {', '.join(Fault)}. Each is written NAME, NAME=RATE or NAME=RATE:TIMES.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 for any free port.")
+@click.option("--listener", type=click.IntRange(3), help="An inherited socket that listens already, for --port.")
 @click.option("--vehicles", type=click.IntRange(0, 1_000_000), default=100, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same inventory.")
 @click.option("--faults", type=_Choices(), default="none", show_default=True, help="all, none, or NAME[=RATE],…")
@@ -62,6 +65,7 @@ class _Choices(click.ParamType[tuple[Choice, ...]]):
 def main(
     *,
     port: int,
+    listener: int | None,
     vehicles: int,
     seed: int,
     faults: tuple[Choice, ...],
@@ -89,13 +93,20 @@ def main(
     website = Website(inventory, plan, credentials, latency=latency / 1000, control=control, capacity=making)
     known = [DEFAULTS["NIGHTFLEET_DEMO_USER"], DEFAULTS["NIGHTFLEET_DEMO_PASSWORD"]]
     account = known if credentials == Credentials(*known) else None
-    serving = _serve(website.application(), port, parent_pid, account, until_stdin_closes=until_stdin_closes)
+    place = port if listener is None else socket.socket(fileno=listener)
+    serving = _serve(website.application(), place, parent_pid, account, until_stdin_closes=until_stdin_closes)
     sys.exit(asyncio.run(serving))
 
 
 async def _serve(
-    app: web.Application, port: int, parent_pid: int | None, account: list[str] | None, *, until_stdin_closes: bool
+    app: web.Application,
+    place: int | socket.socket,
+    parent_pid: int | None,
+    account: list[str] | None,
+    *,
+    until_stdin_closes: bool,
 ) -> int:
+    """Serve on a port or a socket until told otherwise; return the exit code."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -111,7 +122,11 @@ async def _serve(
     # Unanswered requests must end with their client, and must not hold the end of the website up.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, backlog=512)
+    site: web.BaseSite
+    if isinstance(place, int):
+        site = web.TCPSite(runner, "127.0.0.1", place, backlog=_BACKLOG)
+    else:
+        site = web.SockSite(runner, place, backlog=_BACKLOG)
     try:
         await site.start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
@@ -119,7 +134,7 @@ async def _serve(
         await asyncio.to_thread(importlib.import_module, "worker.sites.demo.forms")  # before a document is asked for
         await stop.wait()
     except OSError as error:
-        click.echo(f"Error: the website cannot listen on 127.0.0.1:{port}: {error.strerror}", err=True)
+        click.echo(f"Error: the website cannot listen on 127.0.0.1:{place}: {error.strerror}", err=True)
         return 5
     finally:
         await runner.cleanup()
