@@ -18,8 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--share", metavar="K/N", type=share, default=(1, 1), help="of the long tests, the K-th N-th only")
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return "share {} of {} of the long tests".format(*config.getoption("share"))
+def pytest_report_header(config: pytest.Config) -> str | None:
+    number, shares = config.getoption("share")
+    return f"share {number} of {shares} of the long tests" if shares > 1 else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -164,6 +165,45 @@ def test_a_tight_control_group_sheds_workers_until_there_is_room(
     entries = run.check(site.truth)
     assert {entry.attempts for entry in entries.values()} == {1}
     assert int((memory_group / "memory.failcnt").read_text()) == 0, "the limit was met"
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Path:
+    """A hosts(5) file, which is the only one who knows names in a mount namespace of its own."""
+    hosts, resolver = tmp_path / "hosts", tmp_path / "resolv.conf"
+    hosts.write_text(_KNOWN)
+    resolver.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")  # nobody listens there
+    tried = subprocess.run([*_own_names(tmp_path), "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"no mount namespace can be made here: {tried.stderr.strip()}")
+    return hosts
+
+
+_KNOWN = "127.0.0.1 localhost\n127.0.0.1 harbour-lane.test\n"
+
+
+def _own_names(folder: Path) -> list[str]:
+    mount = 'mount --bind "$0/hosts" /etc/hosts && mount --bind "$0/resolv.conf" /etc/resolv.conf && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", mount, str(folder)]
+
+
+@pytest.mark.long
+def test_without_names_nobody_pays(names: Path, begin: Begin, open_site: OpenSite) -> None:
+    """The site's name cannot be resolved for a while: the breaker opens, and one attempt each when it can again."""
+    site = open_site(24)
+    run = begin(site.url.replace("127.0.0.1", "harbour-lane.test"), workers=3, breaker_pause=0.5)
+    run.wrapper = _own_names(names.parent)
+    site.order("hold")
+    run.start()
+    site.wait_until_held(3)
+    names.write_text("127.0.0.1 localhost\n")
+    site.crash()  # open connections need no name
+    site.start_again()
+    until(lambda: run.status and run.status.site.state == "down", "the breaker opens")
+    assert "ERR_NAME_NOT_RESOLVED" in run.log
+    names.write_text(_KNOWN)
+    assert run.end() == 0, run.said + run.log
+    assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
 
 
 @pytest.mark.long
