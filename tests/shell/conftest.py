@@ -1,4 +1,4 @@
-"""Processes for the tests of those who find, measure and kill them."""
+"""A run directory, and processes for the tests of those who find, measure and kill them."""
 
 import subprocess
 import sys
@@ -10,8 +10,17 @@ import pytest
 from supervisor.shell import linux
 from supervisor.shell.processes import Processes, Target, WorkerProcess
 from tests.shell import fake_children as fake
+from tests.shell.stores import Store
 
 Spawn = Callable[[Target], WorkerProcess]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A run directory with its ledger."""
+    store = Store(tmp_path / "run")
+    yield store
+    store.close()
 
 
 @pytest.fixture

@@ -38,13 +38,6 @@ from tests.shell.stores import WALL, Store, pdf
 from worker.protocol import Document, Kind
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "run")
-    yield store
-    store.close()
-
-
 def entries(store: Store, *refs: str) -> tuple[Entry, ...]:
     return store.ledger.import_references(refs).entries
 

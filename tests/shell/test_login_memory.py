@@ -1,6 +1,5 @@
 """A login that was refused is not tried again; anything else about it is."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ from tests.shell.stores import Store
 
 NAMES = ("LOT_USER", "LOT_PASSWORD")
 RIGHT = {"LOT_USER": "me", "LOT_PASSWORD": "one"}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """A run directory with its ledger."""
-    store = Store(tmp_path / "run")
-    yield store
-    store.close()
 
 
 @pytest.fixture

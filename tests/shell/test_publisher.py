@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,13 +17,6 @@ from supervisor.shell import manifest, publisher
 from supervisor.shell.folders import candidates
 from tests.shell.stores import Store, pdf
 from worker.protocol import Document, Kind
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "run")
-    yield store
-    store.close()
 
 
 @pytest.fixture

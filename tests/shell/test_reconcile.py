@@ -1,5 +1,5 @@
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,13 +11,6 @@ from supervisor.shell.manifest import condition
 from supervisor.shell.reconcile import Finding, Trouble, reconcile
 from supervisor.shell.run_directory import RunDirectoryUnwritableError
 from tests.shell.stores import WALL, Store, pdf
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "run")
-    yield store
-    store.close()
 
 
 @pytest.fixture

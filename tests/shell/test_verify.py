@@ -1,5 +1,5 @@
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,13 +11,6 @@ from supervisor.shell.run_directory import InUse, RunDirectory, RunDirectoryErro
 from supervisor.shell.verify import repair, verify
 from supervisor.views.tracking import write_tracking
 from tests.shell.stores import WALL, Store, pdf
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "run")
-    yield store
-    store.close()
 
 
 @pytest.fixture

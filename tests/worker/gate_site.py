@@ -4,62 +4,38 @@ import asyncio
 import base64
 import contextlib
 import ssl
-import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from tests.hosting import Hosted, LoopThread
 from tests.worker.lot_site import make_pdf
 
 USER, PASSWORD = "gate-keeper", "gate/Sécret:42"
 PDF = make_pdf("behind the gate")
 
-T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class _Loop:
-    """An event loop in a thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(20)
-        self._loop.close()
-
-
-class Gate:
+class Gate(Hosted):
     """The website. `basic` asks for user and password on every path."""
 
     def __init__(self, *, basic: bool = False) -> None:
+        super().__init__()
         self.basic = basic
         self.password = PASSWORD
-        self.url = ""
         self.seen: Counter[tuple[str, str]] = Counter()
         """Path and user agent of every request that was let through."""
         self.refused = 0
-        self.runner: web.AppRunner | None = None
 
-    async def serve(self, context: ssl.SSLContext | None) -> None:
+    def application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard])
         application.router.add_get("/inventory", self._inventory)
         application.router.add_get("/vehicle/{ref}", self._vehicle)
         application.router.add_get("/pdf/{name}", self._pdf)
-        self.runner = web.AppRunner(application, shutdown_timeout=0.1)
-        await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=context).start()
-        port = self.runner.addresses[0][1]
-        self.url = f"https://localhost:{port}" if context else f"http://127.0.0.1:{port}"
+        return application
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -87,14 +63,12 @@ class Gate:
 @contextlib.contextmanager
 def gate(context: ssl.SSLContext | None = None, *, basic: bool = False) -> Iterator[Gate]:
     """Run the website until the block ends, with TLS when it is given a context."""
-    loop, site = _Loop(), Gate(basic=basic)
+    site = Gate(basic=basic)
     try:
-        loop.run(site.serve(context))
+        site.start(context)
         yield site
-        assert site.runner is not None
-        loop.run(site.runner.cleanup())
     finally:
-        loop.close()
+        site.stop()
 
 
 class Proxy:
@@ -160,7 +134,7 @@ async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @contextlib.contextmanager
 def proxy() -> Iterator[Proxy]:
     """Run the proxy until the block ends."""
-    loop, one = _Loop(), Proxy()
+    loop, one = LoopThread(), Proxy()
     try:
         loop.run(one.serve())
         yield one

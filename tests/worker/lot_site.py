@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from fpdf import FPDF
 
+from tests.hosting import Hosted
+
 USER, PASSWORD = "lot-keeper", "s3cret/Päss&word"
 
 Answer = web.StreamResponse
@@ -48,11 +50,11 @@ def make_pdf(text: str) -> bytes:
     return bytes(pdf.output())
 
 
-class LotSite:
+class LotSite(Hosted):
     """Runs from `start` to `stop`; `url` is where."""
 
     def __init__(self) -> None:
-        self.url = ""
+        super().__init__()
         self.logins = 0
         self.opened: Counter[str] = Counter()
         self.arrived = threading.Event()
@@ -66,31 +68,13 @@ class LotSite:
         """What the page of each reference shows."""
         self.statuses: dict[str, tuple[int, dict[str, str]]] = {}
         self.pdf = make_pdf("a vehicle")
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner | None = None
 
-    def start(self) -> None:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(20)
-
-    def stop(self) -> None:
-        assert self._runner is not None
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(20)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(20)
-        self._loop.close()
-
-    async def _serve(self) -> None:
+    def application(self) -> web.Application:
         application = web.Application()
         for path, page in self.pages().items():
             application.router.add_get(path, page)
         application.router.add_post("/login", self.take_login)
-        self._runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return application
 
     def pages(self) -> dict[str, Callable[[web.Request], Awaitable[Answer]]]:
         return {

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import io
+import ssl
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
@@ -114,12 +115,9 @@ class PaperSite(LotSite):
         self.asked_with: list[dict[str, str]] = []
         """Header fields of each request for a document."""
 
-    async def _serve(self) -> None:
-        await super()._serve()
-        assert self._runner is not None
-        other = web.TCPSite(self._runner, "127.0.0.2", 0)
-        await other.start()
-        self.elsewhere = f"http://127.0.0.2:{self._runner.addresses[1][1]}"
+    async def _serve(self, context: ssl.SSLContext | None) -> None:
+        await super()._serve(context)
+        self.elsewhere = f"http://127.0.0.2:{await self._listen('127.0.0.2')}"
 
     def pages(self) -> dict[str, Callable[[web.Request], Awaitable[Answer]]]:
         return super().pages() | {

@@ -1,7 +1,7 @@
 """An inventory website in a thread with what the web has: pagers of all kinds, exports, searches, menus, odd files."""
 
 import asyncio
-import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from html import escape
@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from tests.hosting import Hosted
 from tests.worker.lot_site import make_pdf
 
 USER, PASSWORD = "yard-keeper", "over & out"
@@ -57,12 +58,11 @@ DOCUMENTS = {
 """What stands on the page of a vehicle, by its reference; every other vehicle is plain."""
 
 
-class Yard:
+class Yard(Hosted):
     """Runs from `start` to `stop`; `url` is where, `foreign` the same under the name of another host."""
 
     def __init__(self) -> None:
-        self.url = ""
-        self.foreign = ""
+        super().__init__()
         self.logins: list[dict[str, str]] = []
         self.paths: Counter[str] = Counter()
         self.foreign_paths: Counter[str] = Counter()
@@ -71,23 +71,9 @@ class Yard:
         """How many times the page of exports is asked for before the file is there."""
         self.sessions: set[str] = set()
         self.pdf = make_pdf("a vehicle")
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner | None = None
         self._asked = 0
 
-    def start(self) -> None:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(20)
-
-    def stop(self) -> None:
-        assert self._runner is not None
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(20)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(20)
-        self._loop.close()
-
-    async def _serve(self) -> None:
+    def application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard()])
         router = application.router
         pages: dict[str, Callable[[web.Request], Awaitable[Answer]]] = {
@@ -117,18 +103,19 @@ class Yard:
             "/posted/{name}": self.attached,
         }.items():
             router.add_post(path, page)
-        self._runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        port = self._runner.addresses[0][1]
-        self.url, self.foreign = f"http://127.0.0.1:{port}", f"http://localhost:{port}"
+        return application
+
+    @property
+    def foreign(self) -> str:
+        """The same website under the name of another host."""
+        return self.url.replace("127.0.0.1", "localhost")
 
     def _guard(self) -> Callable[..., Awaitable[Answer]]:
         @web.middleware
         async def guard(request: web.Request, handler: Callable[[web.Request], Awaitable[Answer]]) -> Answer:
             foreign = request.host.startswith("localhost")
             (self.foreign_paths if foreign else self.paths)[request.path] += 1
-            self.times.append((self._loop.time(), request.path))
+            self.times.append((time.monotonic(), request.path))
             open_to_all = {"/login", "/photo.jpg", "/away"}
             known = request.cookies.get("yard", "") in self.sessions
             if request.path not in open_to_all and not known and not foreign:
