@@ -14,7 +14,7 @@ from worker.observer import Observer
 from worker.protocol import Kind, Step
 from worker.site import SiteFailure
 
-_DEADLINE = 2.0
+_DEADLINE = 4.0
 _LONGEST_PAGE = 5_000_000  # characters of HTML
 
 _BLIND = {Kind.PAGE_HUNG, Kind.PAGE_CRASHED, Kind.BROWSER_LOST, Kind.DISK_FULL}
@@ -31,7 +31,7 @@ async def collect(
     step: str,
     steps: tuple[Step, ...],
 ) -> None:
-    """Write what can be had within two seconds into `folder`; what cannot be had is left out and logged."""
+    """Write what can be had within four seconds into `folder`; what cannot be had is left out and logged."""
     waiting = observer is not None and observer.navigating  # until it is answered no call on the page is
     seeing = page is not None and failure.kind not in _BLIND and not waiting
     html = ""
