@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.child import Child
+from tests.worker.child import Child, gone
 from tests.worker.paper_site import PaperSite
-from worker.protocol import Assign, Failed, Kind, Ready, Succeeded
+from worker.protocol import Assign, Failed, Kind, Ready, ShutDown, Succeeded
 
 pytestmark = pytest.mark.browser
 
@@ -27,7 +27,7 @@ def lot() -> Iterator[PaperSite]:
 
 @pytest.fixture
 def begin(lot: PaperSite, tmp_path: Path) -> Iterator[Callable[..., Child]]:
-    """Start workers that are logged in and end with the test."""
+    """Start workers that are logged in; at the end of the test they end when they are told to, and leave nothing."""
     children: list[Child] = []
 
     def start(**changes: str) -> Child:
@@ -39,7 +39,13 @@ def begin(lot: PaperSite, tmp_path: Path) -> Iterator[Callable[..., Child]]:
 
     yield start
     for child in children:
-        child.end()
+        tree = child.tree()
+        try:
+            child.send(ShutDown())
+            assert child.exit_code() == 0, child.said()
+            assert gone(tree) == []
+        finally:
+            child.end()
 
 
 def assign(child: Child, ref: str, deadline: float = 60.0) -> Succeeded | Failed:

@@ -20,7 +20,7 @@ OpenSite = Callable[..., Site]
 def test_workers_replaced_again_and_again_leave_nothing_behind(begin: Begin, open_site: OpenSite) -> None:
     """Each makes two references: the supervisor's descriptors, its dead children and the temporary folders stay few."""
     site = open_site(48)
-    run = begin(site.url, recycle_after=2)
+    run = begin(site.url, recycle_after=2, step_patience=0)
     run.start()
     seen = []
     for completed in (12, 24, 36):
