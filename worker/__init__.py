@@ -23,6 +23,7 @@
     fetching.py    a document by its address, through the driver and to_disk.cjs, which is loaded into it
     documents.py   staging of each document: names.py what it is called, formats.py what it is, and whether it is whole
     evidence.py    what a failure leaves behind; trace.py the recording of a last attempt
+    instead.py     what a page says that came in place of a document, to recognise the same with other references
     failures.py    foreign exceptions become failure kinds, in this one module
     masking.py     keeps secrets out of log, messages and evidence; vault.py has the secrets
     journal.py     the log file; deadlines.py the one way to await a browser

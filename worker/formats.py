@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from worker import instead
 from worker.protocol import Kind
 from worker.site import SiteFailure
 
@@ -285,8 +286,12 @@ def examine(path: Path, head: bytes, name: str, expected: tuple[str, ...]) -> tu
         format_name = next((wish for wish in expected if wish in _TEXTS), format_name)
     if format_name not in expected and ANY not in expected:
         is_what = FORMATS[format_name].noun if format_name else f"of no known kind: it begins with {head[:16]!r}"
-        wanted = ", ".join(expected)
-        raise invalid(name, f"is {is_what}, and what the recipe expects is {wanted}")
+        says = instead.of_file(head) if is_html(head) else ""
+        if says and (title := instead.title_of(head)):
+            is_what = f"{is_what} with the title {title!r}"
+        failure = invalid(name, f"is {is_what}, and what the recipe expects is {', '.join(expected)}")
+        failure.instead = says
+        raise failure
     try:
         return format_name, FORMATS[format_name].check(path, head) if format_name else Checked()
     except Broken as broken:

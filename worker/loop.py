@@ -30,6 +30,7 @@ from worker.protocol import (
     ProveSession,
     Ready,
     Refresh,
+    Revisit,
     ShutDown,
     StartFailed,
     UseSession,
@@ -122,6 +123,8 @@ async def _serve(
                 await worker.export(errand)
             case ProveSession() as errand:
                 await worker.prove(errand)
+            case Revisit() as errand:
+                await worker.revisit(errand)
             case UseSession(session=data):
                 await _use_session(browser, data)
             case Refresh():

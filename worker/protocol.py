@@ -102,6 +102,18 @@ class ProveSession(ToWorker, frozen=True, tag=True):
     deadline: Seconds
 
 
+class Revisit(ToWorker, frozen=True, tag=True):
+    """Fetch the documents of a reference that is done, to see whether the site still serves them; they are thrown away.
+
+    Answered by `Served` or `ErrandFailed`, with the same errand.
+    """
+
+    errand: Count
+    ref: Text
+    staging: Text
+    deadline: Seconds
+
+
 class UseSession(ToWorker, frozen=True, tag=True):
     """Take this session (opaque bytes from a `LoggedIn`) for all that follows. Not answered."""
 
@@ -206,14 +218,24 @@ class SessionProven(FromWorker, frozen=True, tag=True):
     errand: Count
 
 
+class Served(FromWorker, frozen=True, tag=True):
+    """The site served the reference of a `Revisit`, every document whole."""
+
+    errand: Count
+    proven: bool = True
+    """As in `Succeeded`."""
+
+
 class ErrandFailed(FromWorker, frozen=True, tag=True):
-    """A login or an export came to nothing. `ready` as in `Failed`."""
+    """A login, an export, a proof or a revisit came to nothing. `ready` as in `Failed`."""
 
     errand: Count
     kind: Kind
     message: Text
     ready: bool
     retry_after: Seconds | None = None
+    instead: Text = ""
+    """As in `Failed`."""
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -263,11 +285,13 @@ class Failed(FromWorker, frozen=True, tag=True):
     """HTTP status, 0 where there is none."""
     retry_after: Seconds | None = None
     steps: Annotated[tuple[Step, ...], _MOST] = ()
+    instead: Text = ""
+    """What is the same for everybody to whom the same web page came in place of what was asked for; mostly empty."""
     proven_ago: Seconds | None = None
     """Seconds since a page was asked for that turned out to be one for who is logged in; null where none was."""
 
 
-Inbound = Adopt | LogIn | ExportInventory | ProveSession | UseSession | Assign | Refresh | ShutDown
+Inbound = Adopt | LogIn | ExportInventory | ProveSession | Revisit | UseSession | Assign | Refresh | ShutDown
 Outbound = (
     Hello
     | BrowserStarted
@@ -277,6 +301,7 @@ Outbound = (
     | LoggedIn
     | InventoryExported
     | SessionProven
+    | Served
     | ErrandFailed
     | Succeeded
     | Failed

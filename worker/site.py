@@ -74,12 +74,15 @@ class SiteFailure(Exception):  # noqa: N818 - it is a failure of the site that w
         url: str = "",
         status: int = 0,
         retry_after: float | None = None,
+        instead: str = "",
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.url = url
         self.status = status
         self.retry_after = retry_after
+        self.instead = instead
+        """What the web page says that came in place of what was asked for; empty where none did."""
 
 
 class LoginRefused(SiteFailure):

@@ -11,7 +11,7 @@ from typing import Any
 from loguru import logger
 from playwright.async_api import Error as PlaywrightError
 
-from worker import evidence
+from worker import evidence, instead
 from worker.browser import BrowserError
 from worker.deadlines import Overdue
 from worker.documents import sync_folder
@@ -31,6 +31,8 @@ from worker.protocol import (
     LogIn,
     ProveSession,
     Ready,
+    Revisit,
+    Served,
     SessionProven,
     Succeeded,
 )
@@ -178,7 +180,7 @@ class Worker:
                 await self._count_reference()
                 return
             asked = time.monotonic()
-            failure, found = await self._look_behind(failure)
+            failure, found, came_instead = await self._look_behind(failure, visit, message.ref)
             ready = found is not _Look.LOST and self._is_clean(failure)
             self._answer(
                 Failed(
@@ -190,6 +192,7 @@ class Worker:
                     status=failure.status,
                     retry_after=failure.retry_after,
                     steps=steps,
+                    instead=came_instead,
                     proven_ago=time.monotonic() - asked if found is _Look.PROVEN else None,
                 )
             )
@@ -237,6 +240,27 @@ class Worker:
             self._answer(found[0])
             return
         await self._errand_failed(message.errand, failure)
+
+    async def revisit(self, message: Revisit) -> None:
+        """Fetch once more the documents of a reference that is done, for nothing; answers `Served` or `ErrandFailed`.
+
+        Raises:
+            Unrecoverable: as for `assign`.
+        """
+        self._journal.ref = message.ref
+        try:
+            visit = self.new_visit(Path(message.staging), message.deadline)
+            failure = await self._run(visit, lambda: self._process(visit, message.ref), message.deadline)
+            visit.end()
+            if failure is None:
+                logger.info("served as before, with {} documents", len(visit.documents))
+                await asyncio.to_thread(shutil.rmtree, visit.folder, ignore_errors=True)  # as after a login
+                self._answer(Served(message.errand, visit.proven))
+                return
+            failure, found, came_instead = await self._look_behind(failure, visit, message.ref)
+            await self._errand_failed(message.errand, failure, came_instead, lost=found is _Look.LOST)
+        finally:
+            self._journal.ref = ""
 
     async def prove(self, message: ProveSession) -> None:
         """See whether the session still holds; answers `SessionProven` or `ErrandFailed`.
@@ -298,25 +322,29 @@ class Worker:
             )
         )
 
-    async def _look_behind(self, failure: SiteFailure) -> tuple[SiteFailure, _Look]:
-        """Return what really happened, and what a look at the inventory page told.
+    async def _look_behind(self, failure: SiteFailure, visit: Visit, ref: str) -> tuple[SiteFailure, _Look, str]:
+        """Return what really happened, what a look at the inventory page told, and the mark of what came instead.
 
         A page without what the recipe looks for, one that is forbidden, and a web page in place of a document, may be
         what the site shows to those who are not logged in. So the session is proven before a reference is blamed.
         """
         if failure.kind not in _MAY_BE_THE_SESSION or not self._browser.has_page or self._watched.has_stubborn_work:
-            return failure, _Look.NEEDLESS
+            return failure, _Look.NEEDLESS, ""
+        says = failure.instead
+        if failure.kind is Kind.DOCUMENTS_MISSING and not visit.documents:
+            says = await instead.of_page(self._browser.page)
+        came_instead = instead.mark(says, ref)
         visit = Visit(self._kit, Path(self._settings.temp_dir) / "proof", _PROOF_SECONDS)
         work = self._open_inventory(visit)
         found = await self._watched.run(work, _PROOF_SECONDS, visit.overdue, patient=True)
         visit.end()
         if found is None:
-            return failure, _Look.PROVEN
+            return failure, _Look.PROVEN, came_instead
         if found.kind is not Kind.SESSION_EXPIRED:
-            return failure, _Look.LOST
+            return failure, _Look.LOST, came_instead
         logger.warning("the session is gone: {}", found)
         text = f"the session is gone, which showed as: {failure}"
-        return SiteFailure(Kind.SESSION_EXPIRED, text, url=failure.url, status=failure.status), _Look.NEEDLESS
+        return SiteFailure(Kind.SESSION_EXPIRED, text, url=failure.url, status=failure.status), _Look.NEEDLESS, ""
 
     # ------------------------------------------------------------------------------------------------ around it
     async def _run(
@@ -366,10 +394,13 @@ class Worker:
             steps=visit.end(),
         )
 
-    async def _errand_failed(self, errand: int, failure: SiteFailure) -> None:
-        ready = self._is_clean(failure) or failure.kind is Kind.LOGIN_FAILED
+    async def _errand_failed(
+        self, errand: int, failure: SiteFailure, came_instead: str = "", *, lost: bool = False
+    ) -> None:
+        ready = not lost and (self._is_clean(failure) or failure.kind is Kind.LOGIN_FAILED)
         message = self._plain(str(failure))
-        self._answer(ErrandFailed(errand, failure.kind, message, ready, retry_after=failure.retry_after))
+        wait = failure.retry_after
+        self._answer(ErrandFailed(errand, failure.kind, message, ready, retry_after=wait, instead=came_instead))
         if not ready:
             await self._recover(failure.kind)
             self._send(Ready())

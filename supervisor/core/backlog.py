@@ -18,3 +18,5 @@ class Backlog(msgspec.Struct, frozen=True):
     """References were imported before, so the inventory need not be exported again."""
     started: tuple[float, ...] = ()
     """How many seconds ago the attempts of the last minute were started, the oldest first."""
+    served: tuple[str, ...] = ()
+    """A few of the references that were completed last, the latest first."""

@@ -6,18 +6,21 @@
     RAMPING   it is: the allowed number doubles with every success, up to the whole fleet
 
 It opens when several references on several workers failed alike and nothing succeeded in between, when a login finds
-the site down, or when the site asked for a pause. Where too few references are left to tell an outage by, a login is
-asked (`RunState.in_doubt`). When it opens, what failed so since the site last answered is forgiven; long ago only what
-was not known to be bad. One bad reference or one sick worker never opens it, nor do many bad ones that were seen to
-fail before, while the site answered: they are no evidence. The pause doubles with every probe that fails, and goes back
-to its first length only after a run of successes, so that it does not flap.
+the site down, or when the site asked for a pause. Where references cannot tell an outage from bad ones, because too few
+are left (`RunState.in_doubt`) or several probes have failed, a control is asked (`core.controls`). One that is served
+acquits the site: from then on more evidence has the control asked before anybody pauses, so that a thousand bad
+references are given up one after the other, and an outage is noticed all the same. When it opens, what failed so since
+the site last answered is forgiven; long ago only what was not known to be bad. One bad reference or one sick worker
+never opens it, nor do many bad ones that were seen to fail before, while the site answered: they are no evidence. The
+pause doubles with every probe that fails, and goes back to its first length only after a run of successes, so that it
+does not flap.
 """
 
 from enum import Enum
 
 import msgspec
 
-from supervisor.core.failures import Alike
+from supervisor.core.likeness import Likeness
 from supervisor.core.policy import Policy
 from supervisor.core.queue import Reference
 
@@ -38,7 +41,7 @@ class Suspect(msgspec.Struct, frozen=True):
     """A failure that may have been the site's."""
 
     at: float
-    alike: Alike
+    alike: Likeness
     slot: int
     attempt: int
     reference: Reference
@@ -57,6 +60,10 @@ class Breaker:
         self.reason = ""
         self.answers = 0
         """How often the site has answered sensibly."""
+        self.asks = False
+        """A control has to say whether what fails now is the site; nothing is handed out until it has."""
+        self._acquitted = False
+        """A control was served while others failed."""
         self._failed_probes = 0
         self._pause = policy.breaker_pause
         self._allowed = 0
@@ -88,6 +95,7 @@ class Breaker:
         time for which it has brought none goes on.
         """
         self._suspects.clear()
+        self.asks = False
         if proof and self.state is not BreakerState.OPEN:
             self.opened_at = None
         self.answers += 1
@@ -108,6 +116,11 @@ class Breaker:
         self.state = BreakerState.CLOSED
         return True
 
+    def acquit(self, slots: int) -> bool:
+        """A control was served: what failed meanwhile is to blame itself. Say whether this closed the breaker."""
+        self._acquitted = self.state is not BreakerState.OPEN
+        return self.answered(slots, proof=True)
+
     def suspect(self, suspect: Suspect, slots: int) -> tuple[Suspect, ...] | None:
         """Take a failure that may be the site's. Returns the failures that opened the breaker; None: it stays closed.
 
@@ -116,27 +129,29 @@ class Breaker:
         self._successes = 0
         self._suspects = [*self._suspects[1 - _MOST_SUSPECTS :], suspect]
         self._failed_probes += self.state is BreakerState.PROBING
-        if not self._is_outage(suspect, slots):
+        outage = self._is_outage(suspect, slots)
+        self.asks |= outage and self._acquitted
+        if not outage or self._acquitted:
             if suspect.charged and suspect.reference.suspicious:
                 self.opened_at = None  # it is this reference, and not the site, that is given up by and by
             return None
         since = suspect.at - self._policy.breaker_window
         opening = tuple(one for one in self._suspects if one.at >= since or not one.reference.suspicious)
-        self.open(suspect.alike.value, suspect.at)
+        self.open(suspect.alike.group.value, suspect.at)
         return opening
 
     def _is_outage(self, suspect: Suspect, slots: int) -> bool:
         match self.state:
             case BreakerState.OPEN | BreakerState.PROBING:
                 return True
-            case BreakerState.RAMPING:
+            case BreakerState.RAMPING if not self._acquitted:
                 return not suspect.reference.suspicious
-            case BreakerState.CLOSED:
+            case BreakerState.RAMPING | BreakerState.CLOSED:
                 since = suspect.at - self._policy.breaker_window
                 evidence = [
                     one
                     for one in self._suspects
-                    if one.at >= since and not one.reference.suspicious and one.alike is suspect.alike
+                    if one.at >= since and not one.reference.suspicious and one.alike == suspect.alike
                 ]
                 references = {one.reference.ref_id for one in evidence}
                 workers = {one.slot for one in evidence}
@@ -150,7 +165,7 @@ class Breaker:
         enough = self._failed_probes >= self._policy.breaker_references or reference.suspected == self.answers
         return self.state is BreakerState.PROBING and enough
 
-    def acquit(self, attempt: int) -> None:
+    def uncharge(self, attempt: int) -> None:
         """This attempt was taken back; what it says about the site stands."""
         self._suspects = [
             msgspec.structs.replace(one, charged=False) if one.attempt == attempt else one for one in self._suspects
@@ -167,6 +182,7 @@ class Breaker:
         """
         self._successes = 0
         self._suspects.clear()
+        self.asks = self._acquitted = False
         if self.opened_at is None:
             self.opened_at = now
         if self.state is BreakerState.OPEN:

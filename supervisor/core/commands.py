@@ -70,11 +70,11 @@ class Discard(msgspec.Struct, frozen=True):
 
 
 class DiscardErrand(msgspec.Struct, frozen=True):
-    """A login or an export came to nothing: keep its evidence, throw its staging folder away."""
+    """A login, an export or a control came to nothing: keep its evidence, throw its staging folder away."""
 
     errand: int
     what: str
-    """``login`` or ``export``."""
+    """``login``, ``export`` or ``control``."""
     kind: str
     message: str
 

@@ -1,6 +1,6 @@
 """What to do next, after every event: end what is over, start what is missing, hand out what may go out."""
 
-from supervisor.core import errands, outcomes
+from supervisor.core import errands
 from supervisor.core.attempts import Attempt
 from supervisor.core.breaker import BreakerState
 from supervisor.core.commands import Finish, Send, Spawn
@@ -109,8 +109,6 @@ def _hand_out(run: RunState) -> None:
     if not idle:
         return
     idle.sort(key=lambda slot: slot.since)  # whoever has waited longest comes first
-    if not run.attempts and run.in_doubt and not errands.under_way(run):
-        outcomes.ask_again(run, idle[0].number)
     for slot in idle:
         if not run.breaker.allows(len(run.attempts), run.now):
             return
@@ -121,21 +119,26 @@ def _hand_out(run: RunState) -> None:
             if run.sessions.own:  # those that are logged in go on meanwhile
                 continue
             return
-        if run.pace.wait(run.now):
+        if run.pace.wait(run.now) or not _hand_one_out(run, slot):
             return
-        reference = run.queue.take(run.policy.poison_crashes)
-        if reference is None:
-            return
-        if run.breaker.doubts(reference):  # a login can tell
-            run.queue.put_back(reference, None)
-            if not errands.under_way(run):
-                outcomes.ask_again(run, slot.number)
-                errands.next_errand(run, slot)
-            return
-        reference.attempts += 1
-        number = run.number("attempt")
-        attempt = Attempt(number, reference, slot.number, slot.incarnation, session.generation, now=run.now)
-        _assign(run, slot, attempt)
+
+
+def _hand_one_out(run: RunState, slot: Slot) -> bool:
+    """Give an idle worker a reference, or what has to be known before; say whether the next one may get something."""
+    if errands.in_question(run, slot):
+        errands.ask(run, slot)
+        return False
+    reference = run.queue.take(run.policy.poison_crashes)
+    if reference is None:
+        return False
+    if run.breaker.doubts(reference):  # a control can tell
+        run.queue.put_back(reference, None)
+        errands.ask(run, slot)
+        return False
+    reference.attempts += 1
+    number, generation = run.number("attempt"), run.sessions.of(slot.number).generation
+    _assign(run, slot, Attempt(number, reference, slot.number, slot.incarnation, generation, now=run.now))
+    return True
 
 
 def _assign(run: RunState, slot: Slot, attempt: Attempt) -> None:

@@ -1,18 +1,22 @@
-"""Logging in and exporting the inventory: one worker does it, and the others wait for what it brings."""
+"""Logging in, exporting the inventory, trying a control: one worker does it, and the others wait for what it brings."""
 
 from supervisor.core.breaker import BreakerState
 from supervisor.core.commands import DiscardErrand, LoadInventory, Send
 from supervisor.core.failures import RULES
 from supervisor.core.fleet import Slot, SlotState
 from supervisor.core.outcomes import (
+    ask_again,
+    control_failed,
+    control_served,
     forgive_suspects,
     login_refused,
     session_lost,
+    sessions_hopeless,
     site_answered,
     site_unreachable,
     throttle,
 )
-from supervisor.core.state import EXIT_RECIPE, EXIT_STOPPED, RunState
+from supervisor.core.state import EXIT_RECIPE, EXIT_STOPPED, RunState, Stage
 from worker.protocol import (
     ErrandFailed,
     ExportInventory,
@@ -21,6 +25,7 @@ from worker.protocol import (
     LoggedIn,
     LogIn,
     ProveSession,
+    Revisit,
     UseSession,
 )
 
@@ -56,6 +61,74 @@ def next_errand(run: RunState, slot: Slot) -> None:
     errand = _begin(run, slot, limit)
     staging = f"{run.policy.staging_root}/errand-{errand}"
     run.do(Send(slot.number, slot.incarnation, order(errand, staging, limit)))
+
+
+def in_question(run: RunState, slot: Slot) -> bool:
+    """Say whether a control has to tell, before anything else is handed out, whether it is the site that fails."""
+    in_doubt = run.in_doubt and not run.attempts
+    return run.breaker.asks or in_doubt or run.sessions.of(slot.number).in_question
+
+
+def ask(run: RunState, slot: Slot) -> None:
+    """Find out whether the site serves anything: by a control or, when there is none, by a login."""
+    if under_way(run):
+        return
+    control = run.controls.next()
+    if control is not None:
+        _try_control(run, slot, control)
+    elif run.sessions.of(slot.number).in_question:
+        sessions_hopeless(run)
+    else:
+        ask_again(run, slot.number)
+        next_errand(run, slot)
+
+
+def _try_control(run: RunState, slot: Slot, ref: str) -> None:
+    give_session(run, slot)
+    limit = run.policy.task_timeout
+    errand = _begin(run, slot, limit)
+    slot.control = ref
+    run.pace.started(slot.number, run.now)
+    run.do(
+        Send(slot.number, slot.incarnation, Revisit(errand, ref, f"{run.policy.staging_root}/errand-{errand}", limit))
+    )
+
+
+def served(run: RunState, slot: Slot, begun: float, *, proven: bool) -> None:
+    """The site served a control as it did before."""
+    ref, slot.control = slot.control, ""
+    run.controls.proved(ref)
+    session = run.sessions.of(slot.number)
+    session.proved()
+    if proven:
+        session.proven_until(slot.generation, begun)
+    control_served(run, ref)
+
+
+def _control_failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
+    ref, slot.control = slot.control, ""
+    kind = failure.kind
+    run.incident("errand_failed", f"{ref}, which was served before, failed: {kind}: {failure.message}", level="WARNING")
+    run.do(DiscardErrand(failure.errand, "control", kind.value, failure.message))
+    if run.stage is not Stage.RUNNING:
+        return
+    match kind:
+        case Kind.SESSION_EXPIRED:
+            run.controls.put_last(ref)
+            session_lost(run, slot.number, slot.generation, 0)
+        case Kind.RATE_LIMITED:
+            throttle(run, failure.retry_after)
+        case Kind.LOGIN_REFUSED:
+            login_refused(run, failure.message)
+        case Kind.DISK_FULL:
+            run.pause("disk", "the disk is full")
+        case _ if RULES[kind].alike is not None or failure.instead:
+            run.controls.put_last(ref)
+            control_failed(run, failure.message)
+        case _ if RULES[kind].answers:
+            run.controls.forget(ref)  # it was sold meanwhile, say
+        case _:
+            run.controls.told_nothing(ref)
 
 
 def give_session(run: RunState, slot: Slot) -> None:
@@ -106,7 +179,7 @@ def leave_unproven(run: RunState) -> None:
 
 def _begin(run: RunState, slot: Slot, limit: float) -> int:
     slot.errand = run.number("errand")
-    slot.proving = False
+    slot.proving, slot.control = False, ""
     slot.move(SlotState.ERRAND, run.now, run.now + limit + _GRACE)
     return slot.errand
 
@@ -116,7 +189,8 @@ def logged_in(run: RunState, slot: Slot, message: LoggedIn) -> None:
     session = run.sessions.of(slot.number)
     session.renewed(message.session, run.now)
     slot.generation = session.generation
-    site_answered(run, proof=False)
+    if run.controls.next() is None:  # otherwise one of them tells, which says more
+        site_answered(run, proof=False)
     run.incident("logged_in", "logged in", slot)
 
 
@@ -133,6 +207,9 @@ def failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
     """A login, an export or a proof came to nothing: again after a pause, or the end of the run."""
     kind, message = failure.kind, failure.message
     session = run.sessions.of(slot.number)
+    if slot.control:
+        _control_failed(run, slot, failure)
+        return
     if slot.proving:
         slot.proving = False
         _unproven(run, slot, failure)

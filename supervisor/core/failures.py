@@ -22,6 +22,7 @@ class Alike(Enum):
     UNREACHABLE = "the site cannot be reached"
     BROKEN = "the site answers with errors"
     SILENT = "the site does not answer in time"
+    REPLACED = "the same web page comes in place of what was asked for"
 
 
 class Rule(msgspec.Struct, frozen=True):

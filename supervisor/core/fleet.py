@@ -68,6 +68,7 @@ class Slot:
 
     __slots__ = (
         "attempt",
+        "control",
         "deadline",
         "death",
         "deaths",
@@ -108,6 +109,8 @@ class Slot:
         self.errand = 0
         self.proving = False
         """Its errand is the proof that the session still holds."""
+        self.control = ""
+        """The reference that its errand tries as a control; empty for every other errand."""
         self.generation = 0
         self.tasks = 0
         self.done = 0

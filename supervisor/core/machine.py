@@ -29,6 +29,7 @@ from worker.protocol import (
     LoggedIn,
     Outbound,
     Ready,
+    Served,
     SessionProven,
     StartFailed,
     Succeeded,
@@ -274,6 +275,10 @@ def _hear(run: RunState, slot: Slot, message: Outbound) -> None:
             begun = slot.since
             if _errand_answered(run, slot, errand, ready=True):
                 errands.proven(run, slot, begun)
+        case Served(errand=errand, proven=proven):
+            begun = slot.since
+            if slot.control and _errand_answered(run, slot, errand, ready=True):
+                errands.served(run, slot, begun, proven=proven)
         case ErrandFailed(errand=errand, ready=ready):
             if _errand_answered(run, slot, errand, ready=ready):
                 errands.failed(run, slot, message)
@@ -303,6 +308,9 @@ def _errand_answered(run: RunState, slot: Slot, errand: int, *, ready: bool) -> 
     if slot.state is not SlotState.ERRAND or slot.errand != errand:
         return False
     slot.errand = 0
+    if slot.control:
+        run.pace.ended(slot.number, answered=True)
+        slot.rest_until = run.now + run.policy.worker_delay
     _freed(run, slot, ready=ready)
     return True
 

@@ -10,6 +10,7 @@ from supervisor.core.attempts import Attempt, Phase
 from supervisor.core.breaker import BreakerState, Suspect
 from supervisor.core.commands import Discard, Publish, Say
 from supervisor.core.failures import RULES, Concern
+from supervisor.core.likeness import likeness
 from supervisor.core.queue import Reference, State
 from supervisor.core.records import AttemptFailed, AttemptForgiven, AttemptSucceeded, Incident, SuccessDoubted
 from supervisor.core.session import Session
@@ -48,6 +49,8 @@ def settle_success(run: RunState, attempt: Attempt, documents: tuple[Document, .
     reference = attempt.reference
     del run.attempts[attempt.attempt]
     run.queue.complete(reference)
+    if documents:
+        run.controls.served(reference.ref)
     run.patience.learn(attempt.steps)
     if run.scaling is not None:
         run.scaling.completed(attempt.begun, run.now, len(documents))
@@ -108,6 +111,7 @@ def _recall(run: RunState, attempt: int, reference: Reference) -> None:
         return
     reference.free += 1
     reference.attempts -= 1
+    run.controls.forget(reference.ref)
     run.queue.recall(reference)
     run.write(SuccessDoubted(attempt, reference.ref_id))
     detail = "fetched again: its documents came after the last proof of being logged in, and that session is over"
@@ -172,11 +176,28 @@ def site_answered(run: RunState, *, proof: bool = True) -> None:
     """The site answered sensibly; `proof` as for `Breaker.answered`."""
     run.reached = True
     if run.breaker.answered(run.live_slots(), proof=proof):
-        run.incident("breaker_closed", "the site is back; work is handed out at full speed")
+        _say_closed(run)
+
+
+def control_served(run: RunState, ref: str) -> None:
+    """The site serves what it served before: what fails is to blame itself."""
+    run.incident("control_served", f"the site serves {ref} as before: it is up, and what fails is to blame itself")
+    if run.breaker.acquit(run.live_slots()):
+        _say_closed(run)
+
+
+def control_failed(run: RunState, reason: str) -> None:
+    """The site does not serve what it served before: nothing that failed meanwhile is to blame."""
+    forgive_suspects(run)
+    site_unreachable(run, reason)
+
+
+def _say_closed(run: RunState) -> None:
+    run.incident("breaker_closed", "the site is back; work is handed out at full speed")
 
 
 def site_unreachable(run: RunState, reason: str) -> None:
-    """Something that the whole run waits for (a login) found the site down."""
+    """Something that the whole run waits for (a login, a control) found the site down."""
     run.breaker.open(reason, run.now)
     run.incident("breaker_opened", _breaker_text(run), level="WARNING")
 
@@ -198,19 +219,27 @@ def throttle(run: RunState, retry_after: float | None) -> None:
 def session_lost(run: RunState, slot: int, generation: int, ref_id: int) -> None:
     """The worker in this slot met the login page with the session of this generation, for this reference (0: none)."""
     session = run.sessions.of(slot)
-    if not session.expired(generation, ref_id):
+    young = run.now - session.since <= run.policy.stolen_window
+    if not session.expired(generation, ref_id, young=young):
         return
     what = "it logs in again" if run.sessions.own else "one worker logs in again while the others wait"
     run.incident("session_lost", f"the session is gone; {what}", level="WARNING")
     if not session.is_known_loser(ref_id):
         run.sessions.thief.lost(session, slot, ref_id, run.now)
     _recall_unproven(run, session)
-    if session.hopeless:
-        run.end(
-            EXIT_STOPPED,
-            f"the session was lost {run.policy.fruitless_sessions} times in a row before anything was completed:"
-            " does somebody else log in with this account, or does the site allow one session only?",
-        )
+    if session.hopeless and (session.in_question or run.controls.next() is None):
+        sessions_hopeless(run)
+    elif session.hopeless:
+        session.in_question = True
+
+
+def sessions_hopeless(run: RunState) -> None:
+    """Session after session was lost, with nothing completed: another login would not help."""
+    run.end(
+        EXIT_STOPPED,
+        f"the session was lost {run.policy.fruitless_sessions} times in a row before anything was completed:"
+        " does somebody else log in with this account, or does the site allow one session only?",
+    )
 
 
 def login_refused(run: RunState, message: str) -> None:
@@ -222,7 +251,7 @@ def login_refused(run: RunState, message: str) -> None:
 def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
     """Say whether the reference pays for it, after telling the disk, the session and the breaker."""
     kind, reference = failure.kind, attempt.reference
-    rule = RULES[kind]
+    rule, alike = RULES[kind], likeness(failure, reference.ref)
     excused = False
     match kind:
         case Kind.DISK_FULL:
@@ -243,11 +272,11 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
         case _ if _is_of_the_machine(run, attempt, kind):
             reference.free += 1
             return reference.free > run.policy.free_returns
-        case _ if rule.alike is not None:
+        case _ if alike is not None:
             reference.suspicious |= reference.suspected not in {-1, run.breaker.answers}
             reference.suspected = run.breaker.answers
             charged = rule.counted or reference.free >= run.policy.free_returns
-            suspect = Suspect(run.now, rule.alike, attempt.slot, attempt.attempt, reference, charged)
+            suspect = Suspect(run.now, alike, attempt.slot, attempt.attempt, reference, charged)
             excused = _suspect_site(run, suspect)
         case _ if rule.answers:
             site_answered(run)
@@ -295,7 +324,7 @@ def _forgive(run: RunState, attempt: int, reference: Reference) -> None:
     if reopen and reference.crashes > run.policy.poison_crashes:
         return  # poison is not given up for its number of attempts
     reference.attempts -= 1
-    run.breaker.acquit(attempt)
+    run.breaker.uncharge(attempt)
     for slot in run.slots.values():
         slot.streak = [one for one in slot.streak if one[0] != attempt]
     run.write(AttemptForgiven(attempt, reference.ref_id, reopen))

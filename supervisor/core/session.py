@@ -35,6 +35,8 @@ class Session:
         self._lost_on_errands = 0
         self._losers: set[int] = set()
         self._known_losers: set[int] = set()
+        self.in_question = False
+        """A control has to say whether this account's sessions serve anything, or the references are to blame."""
 
     @property
     def proven_last(self) -> float:
@@ -55,16 +57,16 @@ class Session:
         self.since = self._proven_until = now
         self.tries = self.proof_tries = 0
 
-    def expired(self, generation: int, ref_id: int) -> bool:
+    def expired(self, generation: int, ref_id: int, *, young: bool) -> bool:
         """A worker met the login page with that generation. Say whether this is news: the present one is gone.
 
-        `ref_id` is the reference it met it for, 0 for an errand.
+        `ref_id` is the reference it met it for, 0 for an errand, of which the loss of a `young` session alone counts.
         """
         if not self.valid or generation != self.generation:
             return False
         self._give_up()
         if not ref_id:
-            self._lost_on_errands += 1
+            self._lost_on_errands += young
         elif not self.is_known_loser(ref_id):
             self._losers.add(ref_id)
         return True
@@ -94,8 +96,9 @@ class Session:
             self._give_up()
 
     def proved(self) -> None:
-        """A reference was completed: the session does serve its purpose."""
+        """A reference was completed, or a control served: the session does serve its purpose."""
         self.proven = True
+        self.in_question = False
         self._lost_on_errands = 0
         self._known_losers |= self._losers
         self._losers.clear()

@@ -8,6 +8,7 @@ from supervisor.core.attempts import Attempt, Phase
 from supervisor.core.backlog import Backlog
 from supervisor.core.breaker import Breaker
 from supervisor.core.commands import Command, Say, Write
+from supervisor.core.controls import Controls
 from supervisor.core.fleet import ALIVE, Slot, SlotState
 from supervisor.core.pace import Pace
 from supervisor.core.patience import Patience
@@ -66,6 +67,7 @@ class RunState:
         self.attempts: dict[int, Attempt] = {}
         self.sessions = Sessions(policy)
         self.breaker = Breaker(policy)
+        self.controls = Controls(backlog.served)
         self.shedding = Shedding(policy)
         self.pace = Pace(policy, backlog.started, now)
         self.scaling = None if policy.auto_workers is None else Scaling(*policy.auto_workers, workers, now)
@@ -120,7 +122,7 @@ class RunState:
 
     @property
     def in_doubt(self) -> bool:
-        """Too few references are left to tell an outage from bad ones, and some have failed: a login can tell."""
+        """Too few references are left to tell an outage from bad ones, and some have failed: a control can tell."""
         return self.breaker.unresolved and self.queue.unfinished < self.policy.breaker_references
 
     def live_slots(self) -> int:

@@ -90,6 +90,16 @@ def _recent(db: sqlite3.Connection, wall: float) -> list[float]:
     return ages[::-1]
 
 
+def _served(db: sqlite3.Connection) -> list[str]:
+    """Return some of the references whose documents came last, the latest first."""
+    rows = db.execute(
+        "SELECT r.ref FROM attempt a JOIN reference r ON r.id = a.reference_id"
+        " WHERE a.outcome = 'succeeded' AND r.state = 'completed'"
+        " AND EXISTS (SELECT 1 FROM document d WHERE d.reference_id = r.id) ORDER BY a.id DESC LIMIT 5"
+    )
+    return [ref for (ref,) in rows]
+
+
 class Ledger:
     """The writing side, for the one supervisor that holds the run directory. May be used from several threads."""
 
@@ -323,6 +333,7 @@ class Ledger:
         with self._transaction() as db:
             totals: dict[str, int] = dict(db.execute("SELECT state, count FROM total").fetchall())
             started = tuple(_recent(db, wall))
+            served = tuple(dict.fromkeys(_served(db)))
             (last_attempt,) = db.execute("SELECT coalesce(max(id), 0) FROM attempt").fetchone()
             rows = db.execute(
                 "SELECT id, ref, attempts, crashes, retry_at FROM reference"
@@ -338,6 +349,7 @@ class Ledger:
             completed=totals["completed"],
             failed=totals["failed"],
             started=started,
+            served=served,
             has_inventory=sum(totals.values()) > 0,
         )
 

@@ -209,7 +209,7 @@ def keep_evidence(run: RunDirectory, folder: str, attempt: Discard) -> Path:
 
 
 def keep_errand_evidence(run: RunDirectory, errand: DiscardErrand) -> Path:
-    """Move the evidence of a failed login or export to ``failures/_login`` or ``failures/_export``.
+    """Move the evidence of a failed login, export or control to ``failures/_login``, ``_export`` or ``_control``.
 
     No reference has such a folder: see `folders.candidates`. The last `ERRANDS_KEPT` of each are kept.
 

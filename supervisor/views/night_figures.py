@@ -18,7 +18,7 @@ BUCKETS = 90
 EXAMPLES = 12
 """References shown for each kind of failure; failures.csv has all of them."""
 _INCIDENTS = 200
-_QUIET = frozenset({"started", "restarted", "logged_in", "inventory"})
+_QUIET = frozenset({"started", "restarted", "logged_in", "inventory", "control_served"})
 _STEPS = 200
 _CLASSES = 40
 _SHORTEST = 0.05

@@ -48,6 +48,8 @@ from worker.protocol import (
     LogIn,
     ProveSession,
     Ready,
+    Revisit,
+    Served,
     SessionProven,
     ShutDown,
     Succeeded,
@@ -68,6 +70,8 @@ def idle_child(connection: Connection, _settings: WorkerSettings) -> None:
             match message:
                 case ProveSession(errand=errand):
                     os.write(pipe, encode(SessionProven(errand)))
+                case Revisit(errand=errand):
+                    os.write(pipe, encode(Served(errand)))
                 case LogIn(errand=errand):
                     os.write(pipe, encode(LoggedIn(errand, b"-")))
                 case Assign(attempt=attempt):

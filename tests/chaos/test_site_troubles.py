@@ -138,6 +138,38 @@ def test_an_outage_charges_no_attempt(mode: str, begin: Begin, open_site: OpenSi
 
 
 @pytest.mark.long
+def test_a_page_in_place_of_every_document_charges_nobody(begin: Begin, open_site: OpenSite) -> None:
+    """Pages and login work, and documents are pages that speak of maintenance: what was served before tells, and fails.
+
+    Nothing is charged, and when the documents are back the night is completed.
+    """
+    site = open_site(16)
+    run = begin(site.url, workers=3)
+    run.start()
+    run.wait_for_completed(2)
+    site.order("down?mode=documents")
+    run.wait_for_log("which was served before, failed", 2)
+    site.order("up")
+    assert run.end() == 0, run.said + run.log
+    entries = run.check(site.truth)
+    assert {entry.attempts for entry in entries.values()} == {1}
+    assert "the same web page comes in place of what was asked for" in run.log
+
+
+@pytest.mark.long
+def test_bad_references_that_are_left_fail_when_what_was_served_before_is_served(
+    begin: Begin, open_site: OpenSite
+) -> None:
+    """Twelve of sixteen never come and look like an outage: each fails with its cause, within the test's time."""
+    site = open_site(16, "always-500=0.8")
+    bad = {ref for ref, vehicle in site.truth.references.items() if vehicle.permanent}
+    assert len(bad) >= 10
+    run = begin(site.url, workers=3, max_retries=1, breaker_pause_limit=2)
+    assert run.run() == 1, run.said + run.log
+    run.check(site.truth, dict.fromkeys(bad, "server_error"))
+
+
+@pytest.mark.long
 def test_a_stop_in_the_middle_of_a_download_leaves_nothing_half(begin: Begin, open_site: OpenSite) -> None:
     """SIGTERM while a download stalls: no half of a document is published, the night completes later."""
     site = open_site(4, "stalled-download=1")

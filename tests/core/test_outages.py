@@ -7,7 +7,7 @@ from supervisor.core import events as ev
 from supervisor.core.breaker import Breaker, BreakerState
 from supervisor.core.records import AttemptFailed, AttemptForgiven
 from tests.core.playbook import QUIET, Playbook, assigned, finish, records
-from worker.protocol import ErrandFailed, InventoryExported, Kind, LoggedIn, LogIn, Ready
+from worker.protocol import ErrandFailed, InventoryExported, Kind, LoggedIn, LogIn, Ready, Revisit, Served
 
 _MANY = tuple(f"R{number}" for number in range(40))
 
@@ -85,7 +85,7 @@ def test_a_success_or_an_hour_in_between_does_not_open_it() -> None:
 
 
 def test_probes_go_one_at_a_time_with_growing_pauses_each_with_another_reference() -> None:
-    """5, 10, 20 seconds; the reference that failed goes to the end, nobody pays, and then a login is the probe."""
+    """5, 10, 20 seconds; the reference that failed goes to the end, nobody pays, and then a control is the probe."""
     play = _outage()
     tried = []
     for pause in (5.0, 10.0, 20.0):
@@ -96,10 +96,11 @@ def test_probes_go_one_at_a_time_with_growing_pauses_each_with_another_reference
         (record,) = records(play.take(play.failed(holder, Kind.OFFLINE)), AttemptFailed)
         assert not record.counted
     assert len(set(tried)) == 3
-    (login,) = play.pass_time(40.0)
-    assert isinstance(login, co.Send)
-    assert isinstance(login.message, LogIn)
-    play.take(play.of(login.slot, ErrandFailed(login.message.errand, Kind.NETWORK, "no", ready=True)))
+    (control,) = play.pass_time(40.0)
+    assert isinstance(control, co.Send)
+    assert isinstance(control.message, Revisit)
+    assert control.message.ref == "R0"
+    play.take(play.of(control.slot, ErrandFailed(control.message.errand, Kind.NETWORK, "no", ready=True)))
     assert play.machine.next_deadline() == play.now + 80.0 or _breaker(play).until == play.now + 80.0
 
 
@@ -257,7 +258,7 @@ def _errand_of(play: Playbook) -> tuple[int, int]:
     return slot, errand
 
 
-def test_with_too_few_references_left_a_login_tells_an_outage_from_bad_ones() -> None:
+def test_with_too_few_references_left_a_control_tells_an_outage_from_bad_ones() -> None:
     """One reference is left and the site answers with errors: nobody pays, even when it was its last attempt."""
     policy = msgspec.structs.replace(QUIET, max_retries=0)
     play = Playbook.working("A", "B", workers=2, policy=policy)
@@ -268,33 +269,34 @@ def test_with_too_few_references_left_a_login_tells_an_outage_from_bad_ones() ->
     assert play.machine.run.ending is None
     slot, errand = _errand_of(play)
     commands = play.take(play.of(slot, ErrandFailed(errand, Kind.SERVER_ERROR, "503", ready=True)))
+    assert co.DiscardErrand(errand, "control", "server_error", "503") in commands
     assert [(record.attempt, record.reopen) for record in records(commands, AttemptForgiven)] == [(2, True)]
     assert _breaker(play).state is BreakerState.OPEN
     play.pass_time(5.0)
     slot, errand = _errand_of(play)
-    assert assigned(play.take(play.of(slot, LoggedIn(errand, b"new")))) == ["B"]
+    assert assigned(play.take(play.of(slot, Served(errand)))) == ["B"]
     play.succeed_all()
     assert play.totals() == (0, 0, 0, 2, 0)
 
 
 def test_with_too_few_references_left_bad_ones_are_given_up_all_the_same() -> None:
-    """The login works, so it is the reference; the breaker never opens, and the run ends."""
+    """What was served before is served again, so it is the reference; the breaker never opens, and the run ends."""
     play = Playbook.working("A", "B", workers=2)
     play.succeed(1)
-    logins = 0
+    asked = 0
     while play.machine.run.ending is None:
         if play.attempt(1) or play.attempt(2):
             slot = 1 if play.attempt(1) else 2
             assert records(play.take(play.failed(slot, Kind.TIMEOUT)), AttemptFailed)[0].counted
         elif any(slot.errand for slot in play.machine.run.slots.values()):
             slot, errand = _errand_of(play)
-            play.take(play.of(slot, LoggedIn(errand, b"new")))
-            logins += 1
+            play.take(play.of(slot, Served(errand)))
+            asked += 1
         else:
             play.pass_time(1.0)
         assert _breaker(play).state is BreakerState.CLOSED
     assert play.totals() == (0, 0, 0, 1, 1)
-    assert logins == 3
+    assert asked == 3
 
 
 def test_a_page_that_speaks_of_maintenance_with_status_200_blames_nobody() -> None:
@@ -317,7 +319,10 @@ def test_a_page_that_speaks_of_maintenance_with_status_200_blames_nobody() -> No
 
 
 def test_an_outage_in_which_the_login_works_is_not_waited_out_for_ever() -> None:
-    """No page comes for three hours although logins succeed: exit 3, and no reference has paid."""
+    """No page comes for three hours although logins succeed: exit 3, and no reference has paid.
+
+    A control fails as well, whoever logs in meanwhile.
+    """
     many = tuple(f"R{number}" for number in range(400))
     play = Playbook.working(*many, workers=4)
     play.succeed(1)
@@ -328,6 +333,11 @@ def test_an_outage_in_which_the_login_works_is_not_waited_out_for_ever() -> None
             if play.attempt(slot):
                 commands = play.take(play.failed(slot, Kind.SERVER_ERROR))
                 counted += sum(record.counted for record in records(commands, AttemptFailed))
+                counted -= len(records(commands, AttemptForgiven))
+            elif play.machine.run.slots[slot].control:
+                errand = play.machine.run.slots[slot].errand
+                kind = Kind.SESSION_EXPIRED if errand % 5 == 0 else Kind.SERVER_ERROR
+                commands = play.take(play.of(slot, ErrandFailed(errand, kind, "no", ready=True)))
                 counted -= len(records(commands, AttemptForgiven))
             elif play.machine.run.slots[slot].errand:
                 play.take(play.of(slot, LoggedIn(play.machine.run.slots[slot].errand, b"new")))

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.core.events import TimePassed, WorkerSpoke
+from supervisor.core.machine import Machine
+from supervisor.core.policy import Policy
 from supervisor.core.records import (
     AttemptForgiven,
     AttemptStarted,
@@ -35,7 +38,7 @@ from supervisor.shell.ledger_schema import (
 )
 from supervisor.views.status import Totals
 from tests.shell.stores import WALL, Store, pdf
-from worker.protocol import Document, Kind
+from worker.protocol import Document, Kind, LoggedIn, Ready
 
 
 def entries(store: Store, *refs: str) -> tuple[Entry, ...]:
@@ -198,6 +201,39 @@ def test_a_start_knows_what_was_started_in_the_last_minute(store: Store) -> None
     assert store.ledger.backlog(WALL + 60.0).started == (30.0, 10.0)
     assert store.ledger.backlog(WALL + 40.0).started == (40.0, 10.0, 0.0)
     assert store.ledger.backlog(WALL + 500.0).started == ()
+
+
+def test_a_restart_goes_on_within_the_minute_of_the_former_start(tmp_path: Path) -> None:
+    """Three a minute: what the ledger says was started before the supervisor died counts for the next one."""
+    store = Store(tmp_path / "run")
+    for number, entry in enumerate(entries(store, *"ABCDEF")[:3], 1):
+        attempt = AttemptStarted(number, entry.ref_id, 1, slot=1, incarnation=1)
+        store.ledger.apply([attempt], WALL + 10.0 * number)
+    store.close()
+    with Ledger.open(store.run.ledger) as ledger:
+        backlog = ledger.backlog(WALL + 35.0)
+    machine = Machine(Policy(references_per_minute=3, worker_delay=0.0, heartbeat_timeout=1e6), 1, backlog, now=1000.0)
+    machine.handle(TimePassed(), 1000.0)
+    machine.handle(WorkerSpoke(1, 1, Ready()), 1001.0)
+    machine.handle(WorkerSpoke(1, 1, LoggedIn(1, b"session")), 1002.0)
+    assert not machine.run.attempts
+    machine.handle(TimePassed(), 1034.9)
+    assert not machine.run.attempts
+    machine.handle(TimePassed(), 1035.0)
+    assert len(machine.run.attempts) == 1, "60 s after the first of the three"
+
+
+def test_a_start_knows_some_references_that_were_served_before(store: Store) -> None:
+    """The latest five that brought documents, the latest first; a doubted one does not count."""
+    for number, entry in enumerate(entries(store, *"ABCDEFGH"), 1):
+        store.start(entry, number)
+        if entry.ref in "BG":
+            store.ledger.apply([AttemptSucceeded(number, entry.ref_id, (), ())], WALL)
+        elif entry.ref != "C":
+            store.succeed(entry, number, store.stage(number, {"a.pdf": pdf("a")}))
+        if entry.ref == "F":
+            store.ledger.apply([SuccessDoubted(number, entry.ref_id)], WALL)
+    assert store.ledger.backlog(WALL).served == ("H", "E", "D", "A")
 
 
 def test_every_start_of_a_supervisor_is_recorded(store: Store) -> None:

@@ -26,6 +26,8 @@ from worker.protocol import (
     ProveSession,
     Ready,
     Refresh,
+    Revisit,
+    Served,
     SessionProven,
     ShutDown,
     StartFailed,
@@ -54,6 +56,8 @@ class Children:
         self.start_failures = 0
         self.refusals = 0
         self.expiries = 0
+        self.controls_tried = 0
+        """Since the supervisor started."""
 
     def power_cut(self) -> None:
         """Every process is gone."""
@@ -62,7 +66,7 @@ class Children:
         self.here.clear()
         self.all.clear()
         self.at_work.clear()
-        self.start_failures = self.refusals = self.expiries = 0
+        self.start_failures = self.refusals = self.expiries = self.controls_tried = 0
 
     # --------------------------------------------------------------------------------------------- the conductor's port
     def spawn(self, slot: int, incarnation: int) -> None:
@@ -140,6 +144,8 @@ class Children:
             case ProveSession(errand=errand):
                 demand(not child.attempt, "{} is to prove its session with an attempt in its hands", child)
                 self._prove(child, errand)
+            case Revisit():
+                self._revisit(child, message)
             case Refresh():
                 child.sick = "" if child.sick == "browser" else child.sick
                 self.recover(child)
@@ -179,7 +185,7 @@ class Children:
             self.ask(child, self.rng.randint(0, 4))
             self._answered(child, message)
         elif (
-            isinstance(message, LoggedIn | InventoryExported | SessionProven | ErrandFailed)
+            isinstance(message, LoggedIn | InventoryExported | SessionProven | Served | ErrandFailed)
             and message.errand == child.errand
         ):
             child.errand = 0
@@ -334,6 +340,37 @@ class Children:
     def _proven(self, child: Child, errand: int) -> None:
         if self.is_logged_in(child):
             self.speak(child, SessionProven(errand))
+        else:
+            self._errand_failed(child, ErrandFailed(errand, Kind.SESSION_EXPIRED, "the login page", ready=True))
+
+    def _revisit(self, child: Child, message: Revisit) -> None:
+        """Fetch what was fetched before, as a control."""
+        world, rng, errand = self.world, self.rng, message.errand
+        busy = [other for other in self.here.values() if other.errand]
+        demand(not busy, "{} tries a control while {} is on an errand", child, busy)
+        demand(not child.attempt, "{} is to try a control with an attempt in its hands", child)
+        demand(world.ledger.rows[int(message.ref[1:])].state == "completed", "{} was never completed", message)
+        demand(child.session == world.best_sessions[world.key(child.slot)], "{} tries a control without session", child)
+        child.errand = errand
+        self.controls_tried += 1
+        window = world.site.trouble(world.now)
+        after = world.site.truths[message.ref].seconds
+        if child.sick:
+            world.later(after, self._errand_failed, child, ErrandFailed(errand, Kind.PAGE_HUNG, "sick", ready=False))
+        elif window is not None:
+            kind = rng.choice(window.kinds)
+            failure = ErrandFailed(
+                errand, kind, "down", ready=True, retry_after=window.retry_after, instead=window.instead
+            )
+            world.later(after, self._errand_failed, child, failure)
+        elif self.has(Trouble.DEATHS) and rng.random() < 0.1:
+            world.later(after, self.die, child, -11)
+        else:
+            world.later(after, self._served, child, errand)
+
+    def _served(self, child: Child, errand: int) -> None:
+        if self.is_logged_in(child):
+            self.speak(child, Served(errand))
         else:
             self._errand_failed(child, ErrandFailed(errand, Kind.SESSION_EXPIRED, "the login page", ready=True))
 

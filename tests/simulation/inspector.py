@@ -25,7 +25,7 @@ from supervisor.core.records import (
     SuccessDoubted,
 )
 from tests.simulation.oracle import NEVER_CHARGED, demand
-from tests.simulation.outage import KINDS, OutageWatch
+from tests.simulation.outage import KINDS, SILENT, OutageWatch
 from tests.simulation.trouble import Trouble
 from worker.protocol import ExportInventory, Failed, InventoryExported, Kind, LoggedIn, LogIn, Succeeded
 
@@ -49,7 +49,7 @@ _ANSWERS = frozenset({Kind.NOT_FOUND, Kind.HTTP_ERROR, Kind.FORBIDDEN, Kind.DOCU
 _PAUSING = frozenset({Trouble.PAUSE, Trouble.QUIET, Trouble.DISK, Trouble.STALL})
 """Troubles in which nobody tries for a while, which counts against nobody."""
 _OF_THE_SITE = frozenset({Trouble.OUTAGE, Trouble.MAINTENANCE, Trouble.THROTTLE})
-"""Troubles for which no reference is given up that may be tried thrice."""
+_OF_PAGES = frozenset({Trouble.PAGES, Trouble.INSTEAD})
 _CRASHES = frozenset({kind for kind, rule in RULES.items() if rule.crashed and kind is not Kind.MEMORY})
 """Not counted while the machine is short of memory."""
 _LATE = frozenset({Kind.TIMEOUT, Kind.STEP_TIMEOUT, Kind.PAGE_HUNG})
@@ -68,6 +68,7 @@ class Inspector:
         self.counted: dict[int, int] = defaultdict(int)
         """By reference: attempts counted and not forgiven, since it was reopened last."""
         self.crashes: dict[int, int] = defaultdict(int)
+        self.served_first = float("inf")
         self._begin()
 
     def _begin(self) -> None:
@@ -77,6 +78,8 @@ class Inspector:
         self.returns: dict[int, int] = defaultdict(int)
         self.pauses: set[str] = set()
         self.stopped = self.at_once = self.ending = self.unproven = self.site_suspected = False
+        self.untried = False
+        """When the run was ended there were controls, and none had been tried."""
         self.outage = OutageWatch()
         self.quiet_until = 0.0
         self.since = self.world.now
@@ -144,6 +147,7 @@ class Inspector:
                 self.flying.pop(attempt)
                 self.outage.answered()
                 self.outage.bore_fruit()
+                self.served_first = min(self.served_first, world.now)
                 published = world.published.get(ref_id)
                 demand(published == attempt, "{}, but its documents are of attempt {}", record, published)
             case SuccessDoubted(ref_id=ref_id):
@@ -167,13 +171,18 @@ class Inspector:
             case "breaker_opened":
                 if not self.outage.dark:
                     self.quiet_until = max(self.quiet_until, self.world.now + self.world.policy.breaker_pause)
-                self.outage.dark = True
-            case "errand_failed" | "throttled":
-                self.outage.clear()
+                self.outage.opened()
+            case "control_served":
+                self.outage.control_served()
+            case "errand_failed":
+                self.outage.errand_failed()
+            case "throttled":
+                self.outage.paused()
             case "logged_in":
-                self.outage.answered()
+                if not self._has_controls:
+                    self.outage.answered()
             case "ending":
-                self.ending = True
+                self.ending, self.untried = True, self._has_controls and not self.world.children.controls_tried
             case "unproven":
                 self.unproven = True
             case _:
@@ -214,6 +223,8 @@ class Inspector:
         shed = kind is Kind.INTERRUPTED and short
         demand(kind in fates or interrupted or suspected or shed, "{}, but what happened was {}", record, sorted(fates))
         row = world.ledger.rows[ref_id]
+        answer = event.message if isinstance(event, WorkerSpoke) and isinstance(event.message, Failed) else None
+        instead = answer.instead if answer is not None else ""
         holder = world.children.at_work.get(row.ref)
         demand(holder is None or holder.attempt != attempt, "{} while {} may still work on it", record, holder)
         if record.counted:
@@ -227,21 +238,40 @@ class Inspector:
         else:
             self.returns[ref_id] += 1
             late = attempt in self.disturbed
-            demand(kind not in _MUST_COUNT or (short and kind in _CRASHES) or late, "{} is not charged", record)
+            excused = (short and kind in _CRASHES) or late or instead
+            demand(kind not in _MUST_COUNT or excused, "{} is not charged", record)
         self.crashes[ref_id] += record.crashed
         if record.retry_in is None:
             demand(record.counted, "{} is final, but not counted", record)
             world.operator.hears_of_a_failure()
-        if kind in _ANSWERS:
+        if kind in _ANSWERS and not instead:
             self.outage.answered()
             self.outage.bore_fruit()
         self.site_suspected |= kind in KINDS  # another login may tell an outage from a bad reference
-        if kind in KINDS and attempt not in self.disturbed:
-            self.outage.failed(world.now, kind, started.slot, ref_id, attempt, charged=record.counted)
+        if (kind in KINDS or instead) and attempt not in self.disturbed:
+            mark = instead
+            if answer is not None and answer.steps and kind in SILENT:
+                mark = answer.steps[-1].name.replace(row.ref, "")
+            self.outage.failed(
+                world.now, kind, mark, slot=started.slot, ref_id=ref_id, attempt=attempt, charged=record.counted
+            )
         if isinstance(event, WorkerSpoke) and isinstance(event.message, Failed) and kind is Kind.RATE_LIMITED:
             asked = event.message.retry_after
             asked = world.policy.throttle_pause if asked is None else asked
             self.quiet_until = max(self.quiet_until, world.now + min(asked, world.policy.throttle_pause_limit))
+
+    @property
+    def _has_controls(self) -> bool:
+        return self.machine.run.controls.next() is not None
+
+    @property
+    def _of_the_site(self) -> frozenset[Trouble]:
+        """Troubles for which no reference is given up that may be tried thrice.
+
+        Where the login works all the same, that can be known only when something was served before.
+        """
+        begins = [window.begin for window in self.world.site.windows if window.login]
+        return _OF_THE_SITE | (_OF_PAGES if self.served_first < min(begins, default=0.0) else frozenset())
 
     @property
     def _session_was_doubted(self) -> bool:
@@ -264,14 +294,16 @@ class Inspector:
                 demand(world.recipe_failed, "{} without a reason", finish)
             case 3 if reason.startswith("the site was down for"):
                 down = world.site.down_for(self.since, world.now)
-                # When only bad references are left, nobody can tell that from pages that do not come.
-                down = max(down, self.outage.barren_for(world.now))
+                if not any(row.state == "completed" for row in rows):
+                    # When nothing was ever served, nobody can tell bad references from pages that do not come.
+                    down = max(down, self.outage.barren_for(world.now))
                 demand(down >= world.policy.outage_limit / 3, "{}, but it was for {:.0f} s at most", finish, down)
             case 3 if reason.startswith("nobody could log in"):
                 demand(world.last_errand_failure > self.errand_at, "{}, but the last errand did succeed", finish)
                 demand(not self.pauses, "{} in a pause", finish)
             case 3 if reason.startswith("the session was lost"):
                 demand(world.children.expiries >= world.policy.fruitless_sessions, "{}, but it was not", finish)
+                demand(not self.untried, "{}, and nobody asked a control", finish)
             case 3 if reason.startswith("the session was taken away"):
                 enough = world.children.expiries >= world.policy.stolen_sessions
                 demand(enough and world.early_ends > 1, "{}, but it was not", finish)
@@ -312,7 +344,7 @@ class Inspector:
             if not done and truth.kind is None:
                 charged, crashes = self.counted[row.ref_id], self.crashes[row.ref_id]
                 enough = charged > world.fewest_retries or crashes > world.policy.poison_crashes
-                outages_only = world.night.troubles <= _OF_THE_SITE and world.fewest_retries > 1
+                outages_only = world.night.troubles <= self._of_the_site and world.fewest_retries > 1
                 wronged += 1
                 demand(
                     not outages_only, "{} is fine and was given up for outages, {} attempts counted", row.ref, charged

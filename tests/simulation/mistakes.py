@@ -11,6 +11,7 @@ from supervisor.core import (
     commands,
     dispatch,
     errands,
+    likeness,
     machine,
     outcomes,
     pace,
@@ -578,12 +579,6 @@ def counts_no_requests(patch: Patch) -> None:
     patch.setattr(pace.Pace, "asked", lambda pace, slot, requests, now: None)
 
 
-@mistake_in(Trouble.PAGES, references=200)
-def takes_a_login_for_proof_that_pages_come(patch: Patch) -> None:
-    answered = breaker.Breaker.answered
-    patch.setattr(breaker.Breaker, "answered", lambda breaker, slots, *, proof: answered(breaker, slots, proof=True))
-
-
 @mistake_in(Trouble.OUTAGE, references=2)
 def charges_the_last_references_for_an_outage(patch: Patch) -> None:
     patch.setattr(RunState, "in_doubt", property(lambda run: False))
@@ -620,30 +615,6 @@ def does_not_obey_retry_after(patch: Patch) -> None:
 
 
 @mistake_in(Trouble.ALIKE, Trouble.RETRY, references=60)
-def takes_known_bad_references_for_an_outage(patch: Patch) -> None:
-    suspect = breaker.Breaker.suspect
-
-    def credulous(breaker: breaker.Breaker, one: Any, slots: int) -> Any:
-        one.reference.suspicious = False
-        return suspect(breaker, one, slots)
-
-    patch.setattr(breaker.Breaker, "suspect", credulous)
-
-
-@mistake_in(Trouble.ALIKE, Trouble.RETRY, references=60)
-def never_asks_with_a_login_whether_the_site_is_back(patch: Patch) -> None:
-    take = queue.Queue.take
-
-    def forgetful(queue: queue.Queue, poison: int) -> Any:
-        reference = take(queue, poison)
-        if reference is not None:
-            reference.suspected = -1
-        return reference
-
-    patch.setattr(queue.Queue, "take", forgetful)
-
-
-@mistake_in(Trouble.ALIKE, Trouble.RETRY, references=60)
 def forgets_which_references_it_knows_to_be_bad(patch: Patch) -> None:
     rate = outcomes._is_charged
 
@@ -652,6 +623,65 @@ def forgets_which_references_it_knows_to_be_bad(patch: Patch) -> None:
         return rate(run, attempt, failure)
 
     patch.setattr(outcomes, "_is_charged", forgetful)
+
+
+@mistake_in(Trouble.PAGES, references=100)
+def asks_a_login_where_a_control_could_tell(patch: Patch) -> None:
+    def credulous(run: RunState, slot: Slot) -> None:
+        if not errands.under_way(run):
+            outcomes.ask_again(run, slot.number)
+            errands.next_errand(run, slot)
+
+    patch.setattr(errands, "ask", credulous)
+    answered = errands.logged_in
+
+    def proves(run: RunState, slot: Slot, message: Any) -> None:
+        answered(run, slot, message)
+        outcomes.site_answered(run, proof=False)
+
+    patch.setattr(errands, "logged_in", proves)
+
+
+@mistake_in(Trouble.PAGES, references=100)
+def takes_a_control_that_failed_for_one_that_was_served(patch: Patch) -> None:
+    patch.setattr(errands, "control_failed", lambda run, reason: outcomes.control_served(run, "R1"))
+
+
+@mistake_in(Trouble.PAGES, Trouble.ALIKE, references=200)
+def charges_what_failed_before_the_control_did(patch: Patch) -> None:
+    patch.setattr(errands, "control_failed", outcomes.site_unreachable)
+
+
+@mistake_in(Trouble.ALIKE, references=400, workers=4)
+def stops_for_bad_references_though_a_control_is_served(patch: Patch) -> None:
+    patch.setattr(errands, "control_served", lambda run, ref: None)
+
+
+@mistake_in(Trouble.ALIKE, references=400, workers=4)
+def never_doubts_that_probes_tell_of_the_site(patch: Patch) -> None:
+    patch.setattr(breaker.Breaker, "doubts", lambda breaker, reference: False)
+
+
+@mistake_in(Trouble.OUTAGE, references=100)
+def takes_every_time_out_for_one_of_a_kind(patch: Patch) -> None:
+    patch.setattr(likeness, "_step", lambda name, ref: f"{name} {ref}")
+
+
+@mistake_in(Trouble.INSTEAD, references=100)
+def takes_a_page_that_everybody_gets_for_the_references_own(patch: Patch) -> None:
+    alike = likeness.likeness
+    patch.setattr(outcomes, "likeness", lambda failure, ref: alike(msgspec.structs.replace(failure, instead=""), ref))
+
+
+@mistake_in(Trouble.BAD, Trouble.CRASH, references=40)
+def stops_when_references_always_show_the_login_page(patch: Patch) -> None:
+    lost = outcomes.session_lost
+
+    def hasty(run: RunState, slot: int, generation: int, ref_id: int) -> None:
+        run.sessions.of(slot).in_question = True
+        lost(run, slot, generation, ref_id)
+
+    patch.setattr(outcomes, "session_lost", hasty)
 
 
 @mistake_in(Trouble.ERRANDS, Trouble.SLOW, references=200, workers=1)
@@ -673,9 +703,9 @@ def publishes_what_came_while_the_session_was_found_gone(patch: Patch) -> None:
 def takes_a_login_for_a_proof_of_the_session_before(patch: Patch) -> None:
     expired = session.Session.expired
 
-    def forgetful(one: session.Session, generation: int, ref_id: int) -> bool:
+    def forgetful(one: session.Session, generation: int, ref_id: int, *, young: bool) -> bool:
         one._unproven.clear()
-        return expired(one, generation, ref_id)
+        return expired(one, generation, ref_id, young=young)
 
     patch.setattr(session.Session, "expired", forgetful)
 

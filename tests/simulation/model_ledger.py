@@ -37,6 +37,10 @@ class Row:
         self.error: Kind | None = None
 
 
+def _last(row: Row) -> int:
+    return row.attempt
+
+
 class ModelLedger:
     """What is durable. `applied` counts the records."""
 
@@ -158,5 +162,6 @@ class ModelLedger:
             completed=sum(row.state == "completed" for row in rows),
             failed=sum(row.state == "failed" for row in rows),
             has_inventory=bool(self.rows),
+            served=tuple(row.ref for row in sorted(rows, key=_last, reverse=True) if row.state == "completed")[:5],
             started=tuple(now - at for at in self.started[-1000:] if now - at < _MINUTE),
         )

@@ -9,7 +9,9 @@ GROUPS = (
     frozenset({Kind.NETWORK, Kind.OFFLINE}),
     frozenset({Kind.SERVER_ERROR, Kind.DOWNLOAD_REFUSED}),
     frozenset({Kind.TIMEOUT, Kind.STEP_TIMEOUT, Kind.DOCUMENT_STALLED}),
+    frozenset({Kind.DOCUMENT_INVALID}),  # with the same page instead
 )
+SILENT = GROUPS[2]
 _WINDOW = 100.0
 _REFERENCES = 3
 _SLOTS = 2
@@ -23,10 +25,12 @@ class _Suspect(NamedTuple):
     attempt: int
     charged: bool
     first: bool
+    mark: str
+    """What must be the same beside the group."""
 
 
-KINDS = frozenset().union(*GROUPS)
-"""How the site's being down may show."""
+KINDS = frozenset().union(*GROUPS[:3])
+"""How the site's being down may show, beside the same page in place of every document."""
 
 
 class OutageWatch:
@@ -34,6 +38,8 @@ class OutageWatch:
 
     def __init__(self) -> None:
         self.dark = False
+        self._acquitted = False
+        """A control was served: the core asks the next one before it takes anything for an outage."""
         self._barren_since: float | None = None
         self._seen: set[int] = set()
         self._suspects: list[_Suspect] = []
@@ -43,6 +49,22 @@ class OutageWatch:
         self.dark = False
         self._suspects.clear()
 
+    def control_served(self) -> None:
+        """The site does serve what it served before."""
+        self.answered()
+        self.bore_fruit()
+        self._acquitted = True
+
+    def opened(self) -> None:
+        """The breaker opened: whoever was charged since the last control was served must have been forgiven.
+
+        Raises:
+            Violation: somebody was not.
+        """
+        if self._acquitted:
+            self._demand_forgiveness()
+        self._acquitted, self.dark = False, True
+
     def bore_fruit(self) -> None:
         """A reference got its answer: the site does more than to let people log in."""
         self._barren_since = None
@@ -51,9 +73,15 @@ class OutageWatch:
         """Return for how many seconds every reference has failed as in an outage, and none was charged for it."""
         return 0.0 if self._barren_since is None else now - self._barren_since
 
-    def clear(self) -> None:
-        """What came before has nothing to do with what follows."""
+    def paused(self) -> None:
+        """The site asked for a pause: what came before has nothing to do with what follows."""
         self._suspects.clear()
+        self._acquitted = False
+
+    def errand_failed(self) -> None:
+        """What failed before is forgiven, and no evidence of anything any more."""
+        if not self._acquitted:
+            self._suspects.clear()
 
     def forgiven(self, attempt: int) -> None:
         """An attempt was taken back."""
@@ -63,7 +91,7 @@ class OutageWatch:
         """A reference begins anew."""
         self._suspects = [one for one in self._suspects if one.ref_id != ref_id]
 
-    def failed(self, now: float, kind: Kind, slot: int, ref_id: int, attempt: int, *, charged: bool) -> None:
+    def failed(self, now: float, kind: Kind, mark: str, *, slot: int, ref_id: int, attempt: int, charged: bool) -> None:
         """An attempt failed as in an outage: nobody pays for it from the moment when the outage is recognised.
 
         Raises:
@@ -74,15 +102,20 @@ class OutageWatch:
         elif self._barren_since is None:
             self._barren_since = now
         self._suspects = [one for one in self._suspects if one.at >= now - _WINDOW]
-        self._suspects.append(_Suspect(now, kind, slot, ref_id, attempt, charged, ref_id not in self._seen))
+        self._suspects.append(_Suspect(now, kind, slot, ref_id, attempt, charged, ref_id not in self._seen, mark))
         self._seen.add(ref_id)
-        self.dark = self.dark or any(self._is_outage(group) for group in GROUPS)
+        if self._acquitted:
+            return
+        self.dark = self.dark or any(self._is_outage(group, mark) for group in GROUPS)
         if self.dark:
-            unforgiven = [one.attempt for one in self._suspects if one.charged]
-            demand(not unforgiven, "attempts {} are charged in an outage", unforgiven)
-            self._suspects.clear()
+            self._demand_forgiveness()
 
-    def _is_outage(self, group: frozenset[Kind]) -> bool:
-        alike = [one for one in self._suspects if one.kind in group and one.first]
+    def _demand_forgiveness(self) -> None:
+        unforgiven = [one.attempt for one in self._suspects if one.charged]
+        demand(not unforgiven, "attempts {} are charged in an outage", unforgiven)
+        self._suspects.clear()
+
+    def _is_outage(self, group: frozenset[Kind], mark: str) -> bool:
+        alike = [one for one in self._suspects if one.kind in group and one.mark == mark and one.first]
         references, slots = {one.ref_id for one in alike}, {one.slot for one in alike}
         return len(references) >= _REFERENCES and len(slots) >= _SLOTS

@@ -55,6 +55,10 @@ class Trouble(StrEnum):
     LEDGER = "ledger"  # commits that take seconds
     STORE = "store"  # publishing that is slow or fails
     AUTO = "auto"  # the core itself looks for the best number of workers
+    INSTEAD = "instead"  # for a while the same web page comes in place of every document, though the login works
+
+
+_LATER = (Trouble.AUTO, Trouble.INSTEAD)
 
 
 class Night(msgspec.Struct, frozen=True):
@@ -74,10 +78,10 @@ def night(seed: int, references: int = 200) -> Night:
     """Return the night of a seed: a handful of troubles, sometimes all, sometimes none."""
     rng = Random(seed)  # noqa: S311 - a simulation wants to be repeatable, not secret
     share = rng.choice((0.0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.5, 1.0))
-    troubles = frozenset(trouble for trouble in Trouble if trouble is not Trouble.AUTO and rng.random() < share)
+    troubles = frozenset(trouble for trouble in Trouble if trouble not in _LATER and rng.random() < share)
     workers = rng.randint(1, 6)
     # Drawn last, so that what is known of the nights of former seeds stays true of those without it.
-    return Night(seed, references, workers, troubles | ({Trouble.AUTO} if rng.random() < share else set()))
+    return Night(seed, references, workers, troubles | {trouble for trouble in _LATER if rng.random() < share})
 
 
 def policy(rng: Random, troubles: frozenset[Trouble]) -> Policy:

@@ -56,7 +56,7 @@ class Truth:
 
 
 FOR_EVER = 1_000_000
-_NO_THEFT = 2
+_FEW = 2
 
 
 class Window(NamedTuple):
@@ -68,6 +68,8 @@ class Window(NamedTuple):
     retry_after: float | None
     login: bool = False
     """The login works all the same."""
+    instead: str = ""
+    """The page that comes in place of every document."""
 
 
 class Website:
@@ -83,12 +85,16 @@ class Website:
         self.thefts = 0
         self.errands_fail_until = rng.uniform(0, horizon) if Trouble.ERRANDS in night.troubles else 0.0
         self.refuses_from = rng.uniform(0, horizon) if Trouble.REFUSAL in night.troubles else float("inf")
-        for ref in [ref for ref in self.refs if self.truths[ref].kind is Kind.SESSION_EXPIRED][_NO_THEFT:]:
+        early = self.refs[: len(self.refs) // 2]
+        for ref in [ref for ref in early if self.truths[ref].kind is Kind.SESSION_EXPIRED][_FEW:]:
             self.truths[ref] = Truth(None, 0, 2.0)  # more of them, and nothing else, are taken for a stolen session
         if Trouble.OUTAGE in night.troubles:
             self.windows += [self._outage(horizon) for _ in range(rng.randint(1, 3))]
         if Trouble.PAGES in night.troubles:
             self.windows.append(self._outage(horizon)._replace(login=True))
+        if Trouble.INSTEAD in night.troubles:
+            outage = self._outage(horizon)
+            self.windows.append(outage._replace(kinds=(Kind.DOCUMENT_INVALID,), login=True, instead="we are moving"))
         if Trouble.MAINTENANCE in night.troubles:
             self.windows.append(self._outage(horizon)._replace(kinds=(Kind.SESSION_EXPIRED,)))
         if Trouble.THROTTLE in night.troubles:

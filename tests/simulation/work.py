@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _CRASHES = frozenset({Kind.WORKER_DIED, Kind.BROWSER_LOST, Kind.PAGE_CRASHED})
 _STEP = "fetch the documents"
+_OPEN = "open the vehicle"
+_SILENT = frozenset({Kind.TIMEOUT, Kind.STEP_TIMEOUT, Kind.DOCUMENT_STALLED})
 _DOCUMENT = Document("a.pdf", "https://site/a.pdf", 1, "0" * 64, 1)
 
 
@@ -150,11 +152,11 @@ class Work:
         attempt, truth = message.attempt, world.site.truths[message.ref]
         ready = not (self.children.has(Trouble.RECOVERY) and rng.random() < 0.3)
         window = world.site.trouble(world.now)
-        seconds, retry_after, kind = truth.seconds, None, None
+        seconds, retry_after, kind, instead = truth.seconds, None, None, ""
         if child.sick:
             kind = rng.choice((Kind.PAGE_HUNG, Kind.RECIPE_ERROR))
         elif window is not None:
-            kind, retry_after = rng.choice(window.kinds), window.retry_after
+            kind, retry_after, instead = rng.choice(window.kinds), window.retry_after, window.instead
         elif not self.children.is_logged_in(child):
             kind = Kind.SESSION_EXPIRED
         elif world.disk_full and rng.random() < 0.5:
@@ -162,11 +164,12 @@ class Work:
         elif truth.times > 0:
             truth.times -= 1
             kind = truth.kind
+            instead = f"the page of {message.ref}" if kind is Kind.DOCUMENT_INVALID and attempt % 2 else ""
         elif truth.seconds > message.deadline:
             truth.seconds /= 2
             kind = Kind.TIMEOUT
         elif truth.seconds > (limit := message.limits.get(_STEP, FOR_EVER)):
-            steps = (Step(_STEP, limit),)
+            steps: tuple[Step, ...] = (Step(_STEP, limit),)
             return limit, Failed(attempt, Kind.STEP_TIMEOUT, "slower than ever", ready=ready, steps=steps)
         if kind is None:
             steps = (Step(_STEP, seconds),)
@@ -177,4 +180,14 @@ class Work:
         self.children.expiries += kind is Kind.SESSION_EXPIRED
         seconds = message.deadline if kind is Kind.TIMEOUT else seconds
         ready = ready and kind not in _CRASHES
-        return seconds, Failed(attempt, kind, "as the truth says", ready=ready, retry_after=retry_after)
+        steps = _steps(message, seconds, at_the_door=window is not None) if kind in _SILENT else ()
+        text = "as the truth says"
+        return seconds, Failed(attempt, kind, text, ready=ready, retry_after=retry_after, steps=steps, instead=instead)
+
+
+def _steps(message: Assign, seconds: float, *, at_the_door: bool) -> tuple[Step, ...]:
+    """Return the steps of a time-out: a site that is down stops most at the same one, a bad reference anywhere."""
+    first = message.attempt % 4 != 0 if at_the_door else int(message.ref[1:]) % 2 == 0
+    if first:
+        return (Step(_OPEN, seconds),)
+    return (Step(_OPEN, 0.5), Step(f"documents of {message.ref}", seconds))

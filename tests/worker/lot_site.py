@@ -29,6 +29,7 @@ _PLAIN = {
     "cut-click": '<a class=click data-name=c.pdf href="/cut.pdf">a</a>',
     "zero": '<a class=document href="/zero.pdf">a</a>',
     "html": '<a class=document href="/html.pdf">a</a>',
+    **dict.fromkeys(("moving-1", "moving-2", "moving-3"), '<a class=document href="/moving.pdf">a</a>'),
     "login-as-pdf": '<a class=document href="/login">a</a>',
     "attached-401": '<a class=click data-name=b.pdf href="/attached-401">a</a>',
     "attached-404": '<a class=click data-name=b.pdf href="/attached-404">a</a>',
@@ -55,7 +56,7 @@ class LotSite(Hosted):
 
     def __init__(self) -> None:
         super().__init__()
-        self.logins = 0
+        self.logins = self.moves = 0
         self.opened: Counter[str] = Counter()
         self.arrived = threading.Event()
         """Set when somebody asks for the page that never answers."""
@@ -89,6 +90,7 @@ class LotSite(Hosted):
             "/cut.pdf": self.cut,
             "/zero.pdf": self.zero,
             "/html.pdf": self.html,
+            "/moving.pdf": self.moving,
             "/stalled": self.stalled,
             "/never": self.never,
             "/guarded/{name}": self.guarded,
@@ -200,6 +202,12 @@ class LotSite(Hosted):
 
     async def html(self, _request: web.Request) -> Answer:
         return web.Response(text="<!DOCTYPE html><html>Sorry</html>", content_type="application/pdf")
+
+    async def moving(self, _request: web.Request) -> Answer:
+        """What everybody gets in place of a document, but for a number."""
+        self.moves += 1
+        page = f"<!DOCTYPE html><title>Moving</title><p>Our papers are moving. This is request {self.moves}."
+        return web.Response(text=page, content_type="text/html")
 
     async def never(self, _request: web.Request) -> Answer:
         self.arrived.set()

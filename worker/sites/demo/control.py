@@ -3,6 +3,7 @@
 expire-sessions                    every session is forgotten
 refuse-logins, accept-logins       right passwords are refused, and taken again
 down[?mode=close][&retry-after=S]  every answer is status 503, or the connection is closed instead
+down?mode=documents                a page that speaks of maintenance comes in place of every document, status 200
 up                                 the end of it
 rate-limit?seconds=S               for S seconds every answer is status 429 with Retry-After
 hold, release                      vehicles' pages are kept back, and given out again
@@ -14,6 +15,7 @@ import time
 
 from aiohttp import web
 
+from worker.sites.demo import pages
 from worker.sites.demo.journal import Journal
 from worker.sites.demo.sessions import Sessions
 
@@ -47,6 +49,8 @@ class Control:
             if request.transport is not None:
                 request.transport.close()
             return web.Response(status=503)
+        if self._down == "documents":
+            return _moving(request)
         if self._down:
             headers = {"Retry-After": str(math.ceil(self._retry_after))} if self._retry_after else {}
             return web.Response(status=503, text="The inventory is down for maintenance.\n", headers=headers)
@@ -84,6 +88,13 @@ class Control:
             case unknown:
                 raise web.HTTPNotFound(text=f"There is no order {unknown}.\n")
         return web.Response(text="done\n")
+
+
+def _moving(request: web.Request) -> web.Response | None:
+    if "/documents/" not in request.path:
+        return None
+    text = f"Our documents are moving. This is request {time.monotonic_ns()} of today."
+    return web.Response(text=pages.notice("Maintenance", text), content_type="text/html")
 
 
 def _seconds(request: web.Request, name: str, default: str) -> float:
