@@ -153,6 +153,11 @@ no server, for a moment or for long
     chaos/test_outside.py::test_a_site_that_crashes_and_comes_back_costs_nobody_an_attempt
     chaos/test_outside.py::test_a_site_that_stays_down_is_asked_with_growing_pauses
     chaos/test_outside.py::test_the_last_reference_pays_nothing_for_an_outage
+a page that speaks of maintenance in place of every document
+    chaos/test_site_troubles.py::test_a_page_in_place_of_every_document_charges_nobody
+    worker/test_instead.py::test_a_worker_tells_what_came_instead_and_whether_what_was_served_is_served_again
+many references are left that fail for good, as in an outage
+    chaos/test_site_troubles.py::test_bad_references_that_are_left_fail_when_what_was_served_before_is_served
 no names, for a while
     chaos/test_outside.py::test_without_names_nobody_pays
 the wall clock jumps by an hour each way, and by a day
