@@ -248,6 +248,7 @@ class _Night:
                 finish = loop.run()
                 self._ledger.end_run(finish.code, finish.reason, time.time())
             finally:
+                local.release()  # it ends while the others are waited for
                 service.ending(companions.CLERK_SECONDS + settings.hook_timeout + _LAST_SECONDS)
                 upkeep.write_last(picture())
             return finish

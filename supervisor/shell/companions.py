@@ -4,6 +4,7 @@ They read files and never the run, and end at the end of their standard input: w
 """
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,8 @@ _PROGRAM = Path(__file__).resolve().parents[2] / "run.py"
 CLERK_SECONDS = 120.0
 """How long the last tracking.json may take; that of a million references takes about a quarter of it."""
 _PAGE_SECONDS = 5.0
+_NICENESS = 5
+"""Of these processes, from their first moment: what they do can wait for a browser."""
 
 
 class _Companion(msgspec.Struct, frozen=True):
@@ -83,6 +86,8 @@ def _beside(one: _Companion, journal: Journal) -> Iterator[None]:
             stderr=errors,
             pass_fds=one.descriptors,
         )
+    with contextlib.suppress(OSError):  # a sandbox may forbid it; it is only a courtesy to the browsers
+        os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
     try:
         yield
     finally:

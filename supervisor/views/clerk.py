@@ -67,8 +67,6 @@ def run(
     """
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)  # the supervisor's end is ours, and a signal to the group is for it
-    with contextlib.suppress(OSError):  # a sandbox may forbid it; it is only a courtesy to the browsers
-        os.nice(5)
     over = threading.Event()
     books = threading.Thread(target=_keep_books, args=(run_dir, papers, stdin_fd, over), name="tracking", daemon=True)
     books.start()

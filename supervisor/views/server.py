@@ -5,7 +5,6 @@ name asked for must be one of this machine's (DNS rebinding), and no answer may 
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -44,8 +43,6 @@ def serve(directory: RunDirectory, listener: socket.socket) -> None:
     """Answer on `listener` until standard input ends."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)  # the supervisor's end is ours, and a signal to the group is for it
-    with contextlib.suppress(OSError):  # a sandbox may forbid it; it is only a courtesy to the browsers
-        os.nice(5)
     asyncio.run(_serve(directory, listener))
 
 

@@ -21,15 +21,19 @@ from tests.worker.demo_process import Client
 from worker.sites.demo.recipe import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[3]
-OURS = "nightfleet"
+OURS = {
+    "nightfleet": "demo",
+    "nightfleet, with images": f"{Path(__file__).with_name('recipe.py')}:WithImages",
+}
+"""This program, by name: the recipe. The others load images, so the second one does, too."""
 CONTESTANTS = {
-    OURS: "",
+    **dict.fromkeys(OURS, ""),
     "bare processes": "with_bare",
     "asyncio pages": "with_pages",
     "crawlee": "with_crawlee",
     "scrapy-playwright": "with_scrapy",
 }
-"""By name, the module that is run."""
+"""By name, the module that is run; none for this program."""
 _EDGE = 0.1
 """Share of the completed references at each end that a steady rate leaves out."""
 _FEWEST = 20
@@ -112,9 +116,9 @@ def run(name: str, scenario: Scenario, size: Size, folder: Path) -> Result:
         seconds, share = time.monotonic() - begun, _cpu(site) - busy
         family.end()
         process.wait()
-    told = _night(folder / "run") if name == OURS else _others(folder)
+    told = told_by_night(folder / "run") if name in OURS else told_by_reports(folder)
     completed = [report for report, _ in told.values() if report.completed]
-    right = [report for report in completed if _is_right(told[report.ref][1], report.ref, truth)]
+    right = right_ones(told, truth)
     last = max((report.at for report in completed), default=wall) - wall
     return Result(
         contestant=name,
@@ -136,7 +140,7 @@ def run(name: str, scenario: Scenario, size: Size, folder: Path) -> Result:
 
 
 def _command(name: str, website: Website, size: Size, folder: Path, truth: Truth) -> list[str]:
-    if name == OURS:
+    if name in OURS:
         options = {
             "workers": size.workers,
             "worker-delay": 0,
@@ -147,7 +151,7 @@ def _command(name: str, website: Website, size: Size, folder: Path, truth: Truth
             "retry-delay": 1,
             "show": "quiet",
         }
-        command = [sys.executable, str(ROOT / "run.py"), "start", "demo", "--run-dir", str(folder / "run")]
+        command = [sys.executable, str(ROOT / "run.py"), "start", OURS[name], "--run-dir", str(folder / "run")]
         return command + [part for key, value in options.items() for part in (f"--{key}", str(value))]
     visitor = Client(website.url)
     visitor.log_in(DEFAULTS["NIGHTFLEET_DEMO_PASSWORD"], user=DEFAULTS["NIGHTFLEET_DEMO_USER"])
@@ -179,12 +183,17 @@ def _steady(times: list[float]) -> float | None:
     return (last - first) / (times[last] - times[first])
 
 
-def _others(folder: Path) -> dict[str, tuple[Report, Path]]:
-    """Return the last report of each reference, and where its documents are."""
+Told = dict[str, tuple[Report, Path]]
+"""By reference, the last that a contestant reported of it, and where its documents are."""
+
+
+def told_by_reports(folder: Path) -> Told:
+    """Return what a contestant other than this program told."""
     return {report.ref: (report, place(folder, report.ref)) for report in read_reports(folder)}
 
 
-def _night(run_dir: Path) -> dict[str, tuple[Report, Path]]:
+def told_by_night(run_dir: Path) -> Told:
+    """Return what the ledger of a run tells."""
     directory = RunDirectory(run_dir)
     try:
         with LedgerReader(directory.ledger) as ledger:
@@ -198,6 +207,11 @@ def _night(run_dir: Path) -> dict[str, tuple[Report, Path]]:
             }
     except LedgerError:  # it never got so far
         return {}
+
+
+def right_ones(told: Told, truth: Truth) -> list[Report]:
+    """Return the reports of what was called completed and has every document of the website's, byte for byte."""
+    return [report for report, folder in told.values() if report.completed and _is_right(folder, report.ref, truth)]
 
 
 def _is_right(folder: Path, reference: str, truth: Truth) -> bool:

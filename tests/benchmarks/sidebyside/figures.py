@@ -21,7 +21,7 @@ _HEAD = (
     "failed needlessly",
     "lost",
 )
-_COLOURS = ("#1f6f8b", "#8f8f8f", "#c2c2c2", "#d98e1f", "#a8242f")
+_COLOURS = ("#1f6f8b", "#5fa8c0", "#8f8f8f", "#c2c2c2", "#d98e1f", "#a8242f")
 
 
 def table(results: list[Result]) -> str:
@@ -79,7 +79,7 @@ def plot(path: Path, machine: str, results: list[Result]) -> None:
 
     scenarios = list(dict.fromkeys(result.scenario for result in results))
     names = [name for name in CONTESTANTS if any(result.contestant == name for result in results)]
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
     FigureCanvasSVG(figure)
     axes: Any = figure.add_subplot()
     width = 0.8 / len(names)
