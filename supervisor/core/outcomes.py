@@ -273,8 +273,9 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
             reference.free += 1
             return reference.free > run.policy.free_returns
         case _ if alike is not None:
-            reference.suspicious |= reference.suspected not in {-1, run.breaker.answers}
-            reference.suspected = run.breaker.answers
+            if not attempt.disturbed:  # what broke while the machine stood still says nothing about the reference
+                reference.suspicious |= reference.suspected not in {-1, run.breaker.answers}
+                reference.suspected = run.breaker.answers
             charged = rule.counted or reference.free >= run.policy.free_returns
             suspect = Suspect(run.now, alike, attempt.slot, attempt.attempt, reference, charged)
             excused = _suspect_site(run, suspect)

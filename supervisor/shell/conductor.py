@@ -21,7 +21,7 @@ from supervisor.core.commands import (
     Spawn,
     Write,
 )
-from supervisor.core.events import Event, SendDelayed, TimePassed
+from supervisor.core.events import Event, LoopStalled, SendDelayed, TimePassed
 from supervisor.core.machine import Machine
 from supervisor.core.records import Record
 from worker.protocol import Inbound
@@ -119,9 +119,12 @@ class Conductor:
     def take(self, event: Event, now: float) -> None:
         """Let the machine handle one event; carry out what depends on no record, keep the rest for `flush`."""
         self._now = now
-        if self._held and isinstance(event, TimePassed):
+        if isinstance(event, TimePassed):
             for held in self._held:
                 self._excuse(held)
+        elif isinstance(event, LoopStalled):
+            for held in self._held:  # the core excuses this time itself
+                held.since += event.seconds
         self._handle(event)
 
     def _handle(self, event: Event) -> None:

@@ -1,6 +1,7 @@
 """The breaker: what opens it, what does not, probes, full speed again, pauses that the site asks for."""
 
 import msgspec
+import pytest
 
 from supervisor.core import commands as co
 from supervisor.core import events as ev
@@ -68,6 +69,21 @@ def test_one_bad_worker_or_one_bad_reference_does_not_open_it() -> None:
     for slot in (1, 2):
         play.take(play.failed(slot, Kind.SERVER_ERROR))
     assert _breaker(play).state is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize(("stalled", "state"), [(True, BreakerState.OPEN), (False, BreakerState.CLOSED)])
+def test_what_broke_in_a_suspend_makes_no_reference_known_to_be_bad(stalled: bool, state: BreakerState) -> None:  # noqa: FBT001 - a parameter of the test
+    """It is evidence of an outage as any other; only one that failed by itself while the site answered is none."""
+    play = Playbook.working("A", "B", "C", "D", workers=3)
+    if stalled:
+        play.after(150.0).take(ev.LoopStalled(150.0))
+    play.take(play.failed(1, Kind.NETWORK))
+    play.succeed(2)
+    play.pass_time(5.0)
+    assert [play.reference(slot).ref for slot in (1, 2, 3)] == ["D", "A", "C"]
+    for slot in (1, 2, 3):
+        play.take(play.failed(slot, Kind.NETWORK))
+    assert _breaker(play).state is state
 
 
 def test_a_success_or_an_hour_in_between_does_not_open_it() -> None:

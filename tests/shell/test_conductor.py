@@ -2,7 +2,7 @@
 
 from supervisor.core.backlog import Backlog
 from supervisor.core.commands import Discard, DiscardErrand, Kill, LoadInventory, Publish, Say
-from supervisor.core.events import StopRequested, TimePassed, TreeGone, WorkerExited, WorkerSpoke
+from supervisor.core.events import LoopStalled, StopRequested, TimePassed, TreeGone, WorkerExited, WorkerSpoke
 from supervisor.core.machine import Machine
 from supervisor.core.policy import Policy
 from supervisor.core.records import AttemptStarted, Entry, Record
@@ -134,3 +134,17 @@ def test_a_worker_does_not_pay_for_a_ledger_that_stands_still() -> None:
         conductor.take(WorkerSpoke(1, 1, Heartbeat(1, "", 0.0)), float(second))
         conductor.take(TimePassed(), float(second))
     assert "kill 1.1" in ports.done
+
+
+def test_time_in_which_everything_stood_still_is_allowed_once() -> None:
+    """What waits for the ledger while the machine is suspended gets that time from the core, and not a second time."""
+    conductor, ports = begun()
+    conductor.flush()
+    slot, limit = conductor.machine.run.slots[1], conductor.machine.run.policy.stuck_threshold
+    conductor.take(LoopStalled(150.0), 152.0)
+    conductor.take(TimePassed(), 152.0)
+    assert slot.deadline == 152.0 + limit
+    conductor.take(TimePassed(), 153.0)
+    conductor.durable(max(ports.batches), 154.0)
+    assert any(isinstance(message, Assign) for message in ports.sent)
+    assert slot.deadline == 154.0 + limit

@@ -68,6 +68,13 @@ def test_each_trouble_alone_is_survived() -> None:
         Night(333, 22, 2, frozenset({Trouble.EXCLUSIVE, Trouble.OWN, Trouble.SHORTAGE, Trouble.SLOW, Trouble.START})),
         Night(1000684, 59, 2, frozenset({Trouble.BAD, Trouble.FORBIDDEN, Trouble.OUTAGE, Trouble.STOP})),
         Night(5116, 5, 5, frozenset({Trouble.ALIKE, Trouble.OWN, Trouble.SESSION, Trouble.SETTINGS})),
+        Night(7865, 5, 1, frozenset({Trouble.CRASH, Trouble.LEDGER, Trouble.SILENCE, Trouble.SLOW, Trouble.STALL})),
+        Night(1341, 12, 2, frozenset({Trouble.LEDGER, Trouble.SILENCE, Trouble.SLOW, Trouble.STALL})),
+        Night(
+            5005188, 5, 2, frozenset({Trouble.LEDGER, Trouble.OUTAGE, Trouble.PAGES, Trouble.SILENCE, Trouble.STALL})
+        ),
+        Night(5000240, 12, 3, frozenset({Trouble.LEDGER, Trouble.OUTAGE, Trouble.SESSION, Trouble.STALL})),
+        Night(5000572, 25, 2, frozenset({Trouble.ALIKE, Trouble.LEDGER, Trouble.OUTAGE, Trouble.STALL})),
     ],
     ids=str,
 )
