@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -80,12 +81,14 @@ def obtain(*, headed: bool, environ: Mapping[str, str], say: Callable[[str], Non
     say(f"no browser found: getting Playwright's own build of {name} (about 100 MB)")
     troubles = []
     try:
-        outcome = external.run(
-            [sys.executable, "-m", "playwright", "install", name],
-            deadline=_DOWNLOAD_DEADLINE,
-            silence=_DOWNLOAD_SILENCE,
-            environ={**environ, "PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000"},
-        )
+        # What is half downloaded when it fails, or is killed, lies in the temporary folder: it gets one of its own.
+        with tempfile.TemporaryDirectory(prefix="nightfleet-download-") as folder:
+            outcome = external.run(
+                [sys.executable, "-m", "playwright", "install", name],
+                deadline=_DOWNLOAD_DEADLINE,
+                silence=_DOWNLOAD_SILENCE,
+                environ={**environ, "TMPDIR": folder, "PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000"},
+            )
     except OSError as error:
         troubles.append(f"Playwright's installer does not start ({error.strerror})")
     else:
@@ -146,12 +149,17 @@ class _Unfit(msgspec.Struct, frozen=True):
 
 
 def _version(path: str, environ: Mapping[str, str]) -> str | _Unfit:
-    """Ask a program for its version, as only a browser answers it."""
+    """Ask a program for its version, as only a browser answers it; twice, as a busy machine may spoil one answer."""
     file = Path(path)
     if not file.exists():
         return _Unfit("there is no such file")
     if not file.is_file() or not os.access(file, os.X_OK):
         return _Unfit("it is not a program that can be run")
+    found = _ask_version(path, environ)
+    return found if isinstance(found, str) else _ask_version(path, environ)
+
+
+def _ask_version(path: str, environ: Mapping[str, str]) -> str | _Unfit:
     try:
         outcome = external.run([path, "--version"], deadline=_VERSION_DEADLINE, environ=environ)
     except OSError as error:

@@ -79,6 +79,37 @@ def test_a_broken_one_on_the_way_is_passed_over(tmp_path: Path, environ: dict[st
     assert found(environ) == str(good)
 
 
+def test_a_browser_is_asked_twice_before_another_is_taken(tmp_path: Path, environ: dict[str, str]) -> None:
+    """One answer that did not come, or came wrong, is no reason to pass over it, or to fetch another browser."""
+    asked = tmp_path / "asked"
+    script = f'#!/bin/sh\n[ -e {asked} ] || {{ echo > {asked}; echo "Chromium is busy"; exit 1; }}\n{BROWSER[10:]}'
+    first = program(tmp_path / "bin" / "chromium-headless-shell", script)
+    program(tmp_path / "bin" / "chromium")
+    assert found(environ) == str(first)
+    asked.unlink()
+    named = chromium.find(str(first), "flag --browser", headed=False, environ=environ)
+    assert named == Browser(str(first), "156.0.1.2", "flag --browser")
+
+
+def test_a_download_that_fails_leaves_nothing_in_the_temporary_folder(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Playwright's installer keeps what it has half downloaded where it is told to, and that place is removed."""
+    (tmp_path / "temp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temp"))
+    where = tmp_path / "where"
+    installer = program(
+        tmp_path / "python",
+        f'#!/bin/sh\n/bin/mkdir "$TMPDIR/playwright-download-x"\necho "$TMPDIR" > {where}\nexit 1\n',
+    )
+    monkeypatch.setattr("sys.executable", str(installer))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(NoBrowserError, match="Playwright's download failed"):
+        chromium.obtain(headed=False, environ=environ, say=lambda _: None)
+    assert where.read_text().startswith(str(tmp_path / "temp"))
+    assert list((tmp_path / "temp").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
