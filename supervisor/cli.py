@@ -8,6 +8,7 @@ into which the traceback went. Exit codes are those of `supervisor.errors.Exit`.
 import contextlib
 import difflib
 import importlib
+import io
 import os
 import platform
 import sys
@@ -108,6 +109,9 @@ def _commands() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line, the process's own when None, and return its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # The name of a file may be no text, and a terminal may know ASCII only.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result = _commands.main(
             args=None if arguments is None else list(arguments), prog_name="run.py", standalone_mode=False

@@ -29,12 +29,12 @@ from supervisor.shell.inbox import Inbox, Signals
 from supervisor.shell.journal import Journal
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.ledger_reader import LedgerReader
-from supervisor.shell.ledger_schema import LedgerUnwritableError
+from supervisor.shell.ledger_schema import LedgerMissingError, LedgerUnwritableError
 from supervisor.shell.ledger_thread import LedgerThread
 from supervisor.shell.loop import Loop
 from supervisor.shell.processes import Processes
 from supervisor.shell.reconcile import reconcile
-from supervisor.shell.run_directory import RunDirectory
+from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError
 from supervisor.shell.service import Service
 from supervisor.shell.store import Store
 from supervisor.shell.upkeep import Upkeep
@@ -61,20 +61,14 @@ def run(plan: Plan, page: socket.socket | None = None) -> int:
     _prepare_process()
     directory = RunDirectory(plan.run_dir)
     directory.create()
-    with directory.lock():
-        settings = plan.settings
-        journal = Journal(
-            directory.logs / "supervisor.log",
-            as_json=settings.log_json,
-            rotation=settings.log_rotation,
-            retention=settings.log_retention,
-        )
+    # A ledger that is refused is told on the terminal alone: a damaged run directory is left as it is.
+    with directory.lock(), _ledger(plan, directory) as ledger:
+        journal = _journal(plan, directory)
         try:
-            with _ledger(plan, directory) as ledger:
-                if not plan.try_login_again:
-                    login_memory.check(directory, plan.credentials)
-                login_memory.remember(directory, plan.credentials)
-                return _Night(plan, directory, ledger, journal, page).run()
+            if not plan.try_login_again:
+                login_memory.check(directory, plan.credentials)
+            login_memory.remember(directory, plan.credentials)
+            return _Night(plan, directory, ledger, journal, page).run()
         except UserError as error:
             journal.note(str(error), "ERROR")
             raise
@@ -98,9 +92,27 @@ def _prepare_process() -> None:
 
 
 def _ledger(plan: Plan, directory: RunDirectory) -> Ledger:
-    if directory.ledger.exists():
+    if os.path.lexists(directory.ledger):
         return Ledger.open(directory.ledger, site=plan.site, site_name=plan.site_name)
+    if directory.tracking.exists() or next(directory.documents.iterdir(), None) is not None:
+        raise LedgerMissingError(
+            f"the ledger {directory.ledger} is gone, but what came of a run is there; put the ledger back, "
+            "or start in a new run directory"
+        )
     return Ledger.create(directory.ledger, site=plan.site, site_name=plan.site_name, wall=time.time())
+
+
+def _journal(plan: Plan, directory: RunDirectory) -> Journal:
+    settings = plan.settings
+    try:
+        return Journal(
+            directory.logs / "supervisor.log",
+            as_json=settings.log_json,
+            rotation=settings.log_rotation,
+            retention=settings.log_retention,
+        )
+    except OSError as error:
+        raise RunDirectoryUnwritableError(f"{directory.logs} cannot be written: {error.strerror}") from error
 
 
 class _Night:

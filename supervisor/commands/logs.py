@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from supervisor.commands import options
+from supervisor.errors import MachineError
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.views import logs
 
@@ -53,6 +54,10 @@ def command(run_dir: Path, *, worker: int | None, ref: str | None, level: str | 
     try:
         for line in lines:
             click.echo(line)
+    except BrokenPipeError:
+        raise  # whoever reads our output has left
+    except OSError as error:
+        raise MachineError(f"{error.filename} cannot be read: {(error.strerror or str(error)).lower()}") from error
     except KeyboardInterrupt:
         if not follow:
             raise  # with --follow it is the ordinary end

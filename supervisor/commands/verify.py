@@ -44,6 +44,6 @@ def command(run_dir: Path, do_repair: bool) -> int:  # noqa: FBT001 - click pass
     if result.active:
         click.echo("a run is active: leftovers and tracking.json were not looked at")
     if do_repair and result.findings:
-        for sentence in repair(directory, result.findings, time.time()):
+        for sentence in repair(directory, time.time()):
             click.echo(f"repaired: {clean(sentence, _SENTENCE_LIMIT)}")
     return Exit.SOME_FAILED if result.findings else Exit.COMPLETED

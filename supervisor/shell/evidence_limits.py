@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from supervisor.shell import files
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.run_directory import RunDirectory
 
@@ -109,10 +110,9 @@ class EvidenceLimits:
 def _look(folder: Path) -> Evidence:
     stats = [path.stat(follow_symlinks=False) for path in folder.iterdir()]
     try:
-        with (folder / "error.txt").open("rb") as file:
-            match = _HEADLINE.match(file.read(200))
-    except FileNotFoundError:
-        match = None
+        match = _HEADLINE.match(files.read(folder / "error.txt", 200))
+    except OSError:
+        match = None  # somebody removed it, or put something else there
     kind, attempt = (match[2].decode(), int(match[1])) if match else ("", 0)
     return Evidence(folder, kind, attempt, sum(one.st_size for one in stats), max(one.st_mtime for one in stats))
 

@@ -7,6 +7,7 @@ whole batch is refused (`LedgerConflict`). That a reference has one live attempt
 import contextlib
 import os
 import platform
+import re
 import secrets
 import sqlite3
 import threading
@@ -23,9 +24,12 @@ from supervisor.core.records import (
     Record,
 )
 from supervisor.shell.folders import folder_name
+from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_records import LedgerConflict, add_incident, expect_one, write
+from supervisor.shell.ledger_rows import FOLDER
 from supervisor.shell.ledger_schema import (
     APPLICATION_ID,
+    CHECKED_LIMIT,
     SCHEMA,
     SCHEMA_VERSION,
     LedgerDamagedError,
@@ -44,6 +48,7 @@ __all__ = ["Imported", "Ledger", "LedgerConflict", "LiveAttempt"]
 
 _MOST_RECENT = 10_000
 """Attempts that are looked at: those of the last minute are a few."""
+_STATES = ("pending", "waiting", "in_progress", "completed", "failed")
 _LOST = "the supervisor or the machine went down during the attempt"
 _LOST_RUN = "the supervisor or the machine went down during the run"
 
@@ -147,20 +152,36 @@ class Ledger:
             raise LedgerUnwritableError(f"the ledger {path} cannot be made: {error}") from error
 
     @classmethod
-    def open(cls, path: Path, *, site: str | None = None, site_name: str = "") -> Self:
+    def open(cls, path: Path, *, site: str | None = None, site_name: str = "", any_totals: bool = False) -> Self:
         """Open the ledger of a run that exists; it is checked before anything is touched.
 
         Args:
             path: the ledger.
             site: specification of the site it must belong to, None for any.
             site_name: as the site's recipe names itself; a recipe that was moved is known by it.
+            any_totals: for whoever is going to `recount` them.
 
         Raises:
             LedgerError: one of its kinds, see `ledger_schema.inspect`.
         """
         inspect(path, site=site, site_name=site_name, live=False)
+        with LedgerReader(path) as reader:
+            found = next(reader.contradictions(), None) if path.stat().st_size <= CHECKED_LIMIT else None
+            if found is not None:
+                raise LedgerDamagedError(
+                    f"the ledger {path} is damaged: {found}; put a copy of it back, or start in a new run directory"
+                )
+            if not any_totals and reader.totals() != reader.counted():
+                raise LedgerDamagedError(
+                    f"the ledger {path} is damaged: its totals are not the sums of its references; "
+                    "run.py verify --repair counts them again"
+                )
         try:
             connection = connect_writing(path)
+            # That it cannot be written shows before anything is put in order; BEGIN alone would not tell.
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("UPDATE meta SET id = id")
+            connection.execute("ROLLBACK")
             for column in missing_columns(connection):
                 connection.execute(f"ALTER TABLE document ADD COLUMN {column}")
             return cls(path, connection)
@@ -280,12 +301,14 @@ class Ledger:
         """Return the folder name of a reference.
 
         Raises:
-            LedgerConflict: there is no such reference.
+            LedgerConflict: there is no such reference, or it has no folder that the ledger gave it.
         """
         with self._lock:
             row = self._connection.execute("SELECT folder FROM reference WHERE id = ?", (ref_id,)).fetchone()
         if row is None:
             raise LedgerConflict(f"there is no reference with id {ref_id}")
+        if not re.search(FOLDER, str(row[0])):
+            raise LedgerConflict(f"the folder of reference {ref_id} is {row[0]!r:.100}")
         return str(row[0])
 
     # --------------------------------------------------------------------------------------------- between two runs
@@ -352,6 +375,22 @@ class Ledger:
             served=served,
             has_inventory=sum(totals.values()) > 0,
         )
+
+    def recount(self) -> bool:
+        """Count the references by state again; say whether the totals were others.
+
+        Raises:
+            LedgerUnwritableError: it could not be written.
+        """
+        with self._transaction() as db:
+            kept = dict(db.execute("SELECT state, count FROM total").fetchall())
+            counted = dict.fromkeys(_STATES, 0)
+            counted |= dict(db.execute("SELECT state, count(*) FROM reference GROUP BY state").fetchall())
+            if kept == counted:
+                return False
+            db.execute("DELETE FROM total")
+            db.executemany("INSERT INTO total VALUES (?, ?)", counted.items())
+        return True
 
     def reopen_completed(self, ref_id: int, detail: str, wall: float) -> None:
         """Make a completed reference pending again, because its documents are not what was recorded.

@@ -1,109 +1,37 @@
 """Reading the ledger, also while a run goes on: what views, `verify` and reports need, as frozen rows."""
 
 import contextlib
-import sqlite3
+import itertools
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
-from supervisor.shell.ledger_schema import LedgerDamagedError, connect_following, inspect, missing_columns, problems
+from supervisor.shell.ledger_rows import (
+    AttemptRow,
+    DocumentRow,
+    IncidentRow,
+    Meta,
+    Reading,
+    ReferenceRow,
+    RowError,
+    RunRow,
+    Story,
+)
+from supervisor.shell.ledger_schema import (
+    SQL_TROUBLE,
+    LedgerDamagedError,
+    connect_following,
+    inspect,
+    missing_columns,
+    problems,
+    trouble_with,
+)
 from supervisor.views.status import Totals
-from worker.protocol import Step
 
-
-class Meta(msgspec.Struct, frozen=True):
-    """Whose run this is."""
-
-    site: str
-    site_name: str
-    run_id: str
-    """Eight hexadecimal digits."""
-    created_at: str
-
-
-class RunRow(msgspec.Struct, frozen=True):
-    """One start of a supervisor. Without `ended_at` it goes on, or it was lost and `reason` says so."""
-
-    id: int
-    started_at: str
-    ended_at: str | None
-    pid: int
-    host: str
-    workers: int
-    exit_code: int | None
-    reason: str | None
-
-
-class ReferenceRow(msgspec.Struct, frozen=True):
-    """One reference as it stands."""
-
-    id: int
-    ref: str
-    folder: str
-    state: str
-    attempts: int
-    """Those that count."""
-    crashes: int
-    worker: int | None
-    """The slot that has it, or finished it."""
-    attempt: int | None
-    """Id of the last attempt."""
-    error_kind: str | None
-    """Of the last attempt that failed, until the reference is completed."""
-    error_message: str | None
-    started_at: str | None
-    """Of the last attempt."""
-    finished_at: str | None
-    retry_at: str | None
-
-
-class DocumentRow(msgspec.Struct, frozen=True):
-    """One published document."""
-
-    reference_id: int
-    name: str
-    attempt: int
-    url: str
-    bytes: int
-    sha256: str
-    pages: int | None
-    format: str
-    """By its content; empty for none that is known."""
-    protected: bool
-    """It opens with a password only."""
-
-
-class AttemptRow(msgspec.Struct, frozen=True):
-    """One try at a reference."""
-
-    id: int
-    reference_id: int
-    number: int
-    slot: int
-    incarnation: int
-    started_at: str
-    ended_at: str | None
-    outcome: str
-    """``running``, ``succeeded``, ``failed`` or ``uncounted``."""
-    kind: str | None
-    message: str | None
-    url: str | None
-    status: int | None
-    steps: tuple[Step, ...]
-
-
-class IncidentRow(msgspec.Struct, frozen=True):
-    """Something in the history of the night."""
-
-    id: int
-    at: str
-    what: str
-    detail: str
-    slot: int | None
-    reference_id: int | None
-    attempt: int | None
+_Row = TypeVar("_Row", bound=msgspec.Struct)
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -118,19 +46,11 @@ class Figures(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class Story(msgspec.Struct, frozen=True):
-    """Everything that the ledger knows of one reference."""
-
-    reference: ReferenceRow
-    attempts: tuple[AttemptRow, ...]
-    documents: tuple[DocumentRow, ...]
-    incidents: tuple[IncidentRow, ...]
-
-
 def _select(row: type[msgspec.Struct], table: str) -> str:
     return f"SELECT {', '.join(row.__struct_fields__)} FROM {table}"  # noqa: S608 - names from this file alone
 
 
+_META = _select(Meta, "meta")
 _RUNS = _select(RunRow, "run")
 _REFERENCES = _select(ReferenceRow, "reference")
 _DOCUMENTS = _select(DocumentRow, "document")
@@ -138,6 +58,22 @@ _OLDER_DOCUMENTS = _DOCUMENTS.replace("format, protected", "'' AS format, 0 AS p
 """Of a ledger that an earlier version of the program made and none has written to since."""
 _ATTEMPTS = _select(AttemptRow, "attempt")
 _INCIDENTS = _select(IncidentRow, "incident")
+
+_READINGS: dict[type[msgspec.Struct], Reading[Any]] = {
+    row: Reading(row) for row in (Meta, RunRow, ReferenceRow, DocumentRow, AttemptRow, IncidentRow)
+}
+_CONTRADICTIONS = {
+    "attempt {} is under way, and its reference {} is not": "SELECT a.id, a.reference_id FROM attempt a"
+    " LEFT JOIN reference r ON r.id = a.reference_id"
+    " WHERE a.outcome = 'running' AND (r.state, r.attempt) IS NOT ('in_progress', a.id)",
+    "reference {} is in progress, and no attempt at it is": "SELECT r.id FROM reference r"
+    " WHERE r.state = 'in_progress'"
+    " AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.reference_id = r.id AND a.outcome = 'running')",
+    "the last attempt at reference {} is {}, which is not there": "SELECT r.id, r.attempt FROM reference r"
+    " WHERE r.attempt IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.id = r.attempt AND a.reference_id = r.id)",
+}
+"""What the records of a run never bring about: the sentence, and how to find it."""
 
 
 class LedgerReader:
@@ -151,8 +87,9 @@ class LedgerReader:
         """
         inspect(path, live=True)
         self.path = path
-        self._db = connect_following(path)
-        self._documents = _OLDER_DOCUMENTS if missing_columns(self._db) else _DOCUMENTS
+        with self._telling():
+            self._db = connect_following(path)
+            self._documents = _OLDER_DOCUMENTS if missing_columns(self._db) else _DOCUMENTS
 
     def close(self) -> None:
         """Close it."""
@@ -165,42 +102,79 @@ class LedgerReader:
         self.close()
 
     @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except SQL_TROUBLE as error:
+            raise trouble_with(self.path, error) from error
+
+    def _rows(self, sql: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        try:
+            for row in self._db.execute(sql, values):  # noqa: UP028 - a reader that leaves would close the cursor, which may raise
+                yield row
+        except SQL_TROUBLE as error:
+            raise trouble_with(self.path, error) from error
+
+    def _read(self, row: type[_Row], sql: str, values: tuple[object, ...] = ()) -> Iterator[_Row]:
+        """Yield rows, each with values that can stand there.
+
+        Raises:
+            LedgerDamagedError: one has others, or SQLite finds the file damaged.
+        """
+        reading: Reading[_Row] = _READINGS[row]
+        for found in self._rows(sql, values):
+            try:
+                yield reading(found)
+            except RowError as error:
+                what = f"{row.__name__.removesuffix('Row').lower()} {str(found[0])[:40]!r}"
+                raise LedgerDamagedError(
+                    f"the ledger {self.path} is damaged: of {what}, {error}; put a copy of it back, "
+                    "or start in a new run directory"
+                ) from error
+
+    @contextlib.contextmanager
     def snapshot(self) -> Iterator[Self]:
         """Make all queries within the block see the same moment. The log of the database grows meanwhile: be brief."""
-        self._db.execute("BEGIN")
-        try:
-            yield self
-        finally:
-            self._db.execute("ROLLBACK")
+        with self._telling():
+            self._db.execute("BEGIN")
+            try:
+                yield self
+            finally:
+                self._db.execute("ROLLBACK")
 
     def meta(self) -> Meta:
         """Return whose run this is."""
-        return Meta(*self._db.execute("SELECT site, site_name, run_id, created_at FROM meta").fetchone())
+        return next(self._read(Meta, _META))
 
     def runs(self) -> list[RunRow]:
         """Return every start of a supervisor, the first one first."""
-        return [RunRow(*row) for row in self._db.execute(_RUNS + " ORDER BY id")]
+        return list(self._read(RunRow, _RUNS + " ORDER BY id"))
 
     def totals(self) -> Totals:
         """Count the references by state, in constant time."""
-        counts: dict[str, int] = dict(self._db.execute("SELECT state, count FROM total").fetchall())
-        return Totals(total=sum(counts.values()), **counts)
+        return self._totals("SELECT state, count FROM total")
 
     def counted(self) -> Totals:
         """Count the references by state one by one, for those who do not trust `totals`."""
-        counts = dict(self._db.execute("SELECT state, count(*) FROM reference GROUP BY state").fetchall())
-        return Totals(total=sum(counts.values()), **counts)
+        return self._totals("SELECT state, count(*) FROM reference GROUP BY state")
+
+    def _totals(self, sql: str) -> Totals:
+        counts = dict(self._rows(sql))
+        try:
+            return msgspec.convert({**counts, "total": sum(counts.values())}, Totals)
+        except (TypeError, msgspec.ValidationError) as error:
+            raise LedgerDamagedError(
+                f"the ledger {self.path} is damaged: its totals are no numbers of states"
+            ) from error
 
     def references(self, state: str | None = None) -> Iterator[ReferenceRow]:
         """Yield the references in the order of their import, those of one state or all."""
         where, values = ("", ()) if state is None else (" WHERE state = ?", (state,))
-        for row in self._db.execute(_REFERENCES + where + " ORDER BY id", values):
-            yield ReferenceRow(*row)
+        return self._read(ReferenceRow, _REFERENCES + where + " ORDER BY id", values)
 
     def with_documents(self, state: str | None = None) -> Iterator[tuple[ReferenceRow, list[DocumentRow]]]:
         """Yield the references as `references` does, each with its documents by name. Memory for one at a time."""
-        rows = self._db.execute(self._documents + " ORDER BY reference_id, name")
-        documents = (_document(row) for row in rows)
+        documents = self._read(DocumentRow, self._documents + " ORDER BY reference_id, name")
         ahead = next(documents, None)
         for reference in self.references(state):
             own: list[DocumentRow] = []
@@ -212,49 +186,43 @@ class LedgerReader:
 
     def reference(self, ref: str) -> ReferenceRow | None:
         """Return one reference by its name."""
-        row = self._db.execute(_REFERENCES + " WHERE ref = ?", (ref,)).fetchone()
-        return ReferenceRow(*row) if row else None
+        return next(self._read(ReferenceRow, _REFERENCES + " WHERE ref = ?", (ref,)), None)
 
     def reference_by_id(self, reference_id: int) -> ReferenceRow | None:
         """Return one reference by its id."""
-        row = self._db.execute(_REFERENCES + " WHERE id = ?", (reference_id,)).fetchone()
-        return ReferenceRow(*row) if row else None
+        return next(self._read(ReferenceRow, _REFERENCES + " WHERE id = ?", (reference_id,)), None)
 
     def in_folder(self, folder: str) -> ReferenceRow | None:
         """Return the reference whose documents belong into this folder; upper and lower case count."""
-        row = self._db.execute(
-            _REFERENCES + " WHERE folder = ? COLLATE NOCASE AND folder = ? COLLATE BINARY",
-            (folder, folder),
-        ).fetchone()
-        return ReferenceRow(*row) if row else None
+        if not folder.isascii():
+            return None
+        where = " WHERE folder = ? COLLATE NOCASE AND folder = ? COLLATE BINARY"
+        return next(self._read(ReferenceRow, _REFERENCES + where, (folder, folder)), None)
 
     def documents(self, reference_id: int) -> list[DocumentRow]:
         """Return the documents of one reference by name."""
-        rows = self._db.execute(self._documents + " WHERE reference_id = ? ORDER BY name", (reference_id,))
-        return [_document(row) for row in rows]
+        where = " WHERE reference_id = ? ORDER BY name"
+        return list(self._read(DocumentRow, self._documents + where, (reference_id,)))
 
     def attempt(self, attempt: int) -> AttemptRow | None:
         """Return one attempt by its id."""
-        row = self._db.execute(_ATTEMPTS + " WHERE id = ?", (attempt,)).fetchone()
-        return _attempt(row) if row else None
+        return next(self._read(AttemptRow, _ATTEMPTS + " WHERE id = ?", (attempt,)), None)
 
     def attempts(self) -> Iterator[AttemptRow]:
         """Yield every attempt, the first one first. Memory for one at a time."""
-        for row in self._db.execute(_ATTEMPTS + " ORDER BY id"):
-            yield _attempt(row)
+        return self._read(AttemptRow, _ATTEMPTS + " ORDER BY id")
 
     def story(self, ref: str) -> Story | None:
         """Return everything about one reference, None when the run does not have it."""
         reference = self.reference(ref)
         if reference is None:
             return None
-        attempts = self._db.execute(_ATTEMPTS + " WHERE reference_id = ? ORDER BY id", (reference.id,))
-        incidents = self._db.execute(_INCIDENTS + " WHERE reference_id = ? ORDER BY id", (reference.id,))
+        own = (reference.id,)
         return Story(
             reference,
-            tuple(_attempt(row) for row in attempts),
+            tuple(self._read(AttemptRow, _ATTEMPTS + " WHERE reference_id = ? ORDER BY id", own)),
             tuple(self.documents(reference.id)),
-            tuple(IncidentRow(*row) for row in incidents),
+            tuple(self._read(IncidentRow, _INCIDENTS + " WHERE reference_id = ? ORDER BY id", own)),
         )
 
     def failures(self, kind: str | None = None) -> Iterator[ReferenceRow]:
@@ -265,45 +233,50 @@ class LedgerReader:
 
     def last_login(self) -> IncidentRow | None:
         """Return the last ``logged_in`` or ``login_refused`` of the run's history."""
-        row = self._db.execute(
-            _INCIDENTS + " WHERE what IN ('logged_in', 'login_refused') ORDER BY id DESC LIMIT 1"
-        ).fetchone()
-        return IncidentRow(*row) if row else None
+        where = " WHERE what IN ('logged_in', 'login_refused') ORDER BY id DESC LIMIT 1"
+        return next(self._read(IncidentRow, _INCIDENTS + where), None)
 
     def incidents(self, after: int = 0) -> Iterator[IncidentRow]:
         """Yield the history of the run, from the incident after the given id on."""
-        for row in self._db.execute(_INCIDENTS + " WHERE id > ? ORDER BY id", (after,)):
-            yield IncidentRow(*row)
+        return self._read(IncidentRow, _INCIDENTS + " WHERE id > ? ORDER BY id", (after,))
 
     def figures(self) -> Figures:
         """Count what was done so far, in time linear in the attempts and documents."""
-        failures = self._db.execute("SELECT kind, count(*) FROM attempt WHERE kind IS NOT NULL GROUP BY kind")
-        (attempts,) = self._db.execute("SELECT count(*) FROM attempt").fetchone()
-        incidents = dict(self._db.execute("SELECT what, count(*) FROM incident GROUP BY what").fetchall())
-        documents, size = self._db.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM document").fetchone()
+        failures = dict(self._rows("SELECT kind, count(*) FROM attempt WHERE kind IS NOT NULL GROUP BY kind"))
+        ((attempts,),) = self._rows("SELECT count(*) FROM attempt")
+        incidents = dict(self._rows("SELECT what, count(*) FROM incident GROUP BY what"))
+        ((documents, size),) = self._rows("SELECT count(*), coalesce(sum(bytes), 0) FROM document")
         return Figures(
             attempts=attempts,
-            failures=dict(failures.fetchall()),
+            failures=failures,
             kills=incidents.get("killed", 0),
             restarts=incidents.get("restarted", 0),
             documents=documents,
             bytes=size,
         )
 
+    def contradictions(self) -> Iterator[str]:
+        """Yield, at most five of a kind, what the rows say that cannot be: each for itself or one against another.
+
+        Reads every row.
+
+        Raises:
+            LedgerDamagedError: a value is nothing that can stand there, or SQLite finds the file damaged.
+        """
+        for table, row, *_ in self._rows("SELECT * FROM pragma_foreign_key_check LIMIT 5"):
+            yield f"row {row} of table {table} names a reference that is not there"
+        for sentence, sql in _CONTRADICTIONS.items():
+            for found in self._rows(f"{sql} LIMIT 5"):
+                yield sentence.format(*found)
+        rows = (self.with_documents(), self.attempts(), self.incidents(), self.runs(), [self.meta()])
+        deque(itertools.chain(*rows), maxlen=0)
+
     def damage(self) -> list[str]:
-        """Return what SQLite's full check and the foreign keys find wrong. Reads the whole file."""
-        try:
+        """Return what SQLite's full check and the ledger's own contradictions find wrong. Reads the whole file.
+
+        Raises:
+            LedgerDamagedError: the damage stops even the check.
+        """
+        with self._telling():
             found = list(problems(self._db, "integrity_check"))
-            broken = self._db.execute("PRAGMA foreign_key_check").fetchmany(5)
-        except sqlite3.DatabaseError as error:
-            raise LedgerDamagedError(f"the ledger {self.path} is damaged ({error})") from error
-        return found + [f"row {row} of table {table} names a reference that is not there" for table, row, *_ in broken]
-
-
-def _document(row: tuple[Any, ...]) -> DocumentRow:
-    return DocumentRow(*(*row[:-1], bool(row[-1])))
-
-
-def _attempt(row: tuple[Any, ...]) -> AttemptRow:
-    steps = msgspec.json.decode(row[-1], type=tuple[Step, ...]) if row[-1] else ()
-    return AttemptRow(*(*row[:-1], steps))
+        return found + list(self.contradictions())

@@ -7,6 +7,7 @@ it is right after every transaction.
 """
 
 import contextlib
+import functools
 import sqlite3
 import struct
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ APPLICATION_ID = 0x4E466C74
 
 BUSY_TIMEOUT = 10.0
 """Seconds for which a write waits for somebody else's transaction."""
-_QUICK_CHECK_LIMIT = 64 * 1024 * 1024
+CHECKED_LIMIT = 64 * 1024 * 1024
+"""Bytes of a ledger up to which a start reads all of it first: some hundred thousand references."""
 _MAGIC = b"SQLite format 3\0"
 _HEADER_SIZE = 100
 
@@ -118,6 +120,22 @@ _LATER_COLUMNS = ("format TEXT NOT NULL DEFAULT ''", "protected INTEGER NOT NULL
 """Of `document`, added since the first version; whoever wrote a ledger without them can still read one with them."""
 
 
+_PARTS = """
+SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'
+UNION ALL
+SELECT 'column', s.name || '.' || c.name FROM sqlite_schema s JOIN pragma_table_info(s.name) c WHERE s.type = 'table'
+"""
+
+_UNREADABLE = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
+)
+"""What says nothing against the content."""
+
+
+SQL_TROUBLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a damaged file raises; the second where SQLite's own sentence quotes bytes of it that are no text."""
+
+
 class LedgerError(UserError):
     """The ledger cannot be used; one sentence says why. Nothing in the run directory was touched."""
 
@@ -155,9 +173,12 @@ def seconds(text: str) -> float:
     """Return what `utc` was given.
 
     Raises:
-        ValueError: it is not such a text.
+        LedgerDamagedError: it is not such a text.
     """
-    return datetime.fromisoformat(text).timestamp()
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise LedgerDamagedError(f"the ledger is damaged: {text[:60]!r} is no time") from error
 
 
 def write_ahead_log(path: Path) -> Path:
@@ -239,25 +260,20 @@ def inspect(path: Path, *, site: str | None = None, site_name: str = "", live: b
     Raises:
         LedgerError: one of its kinds; what was found, in one sentence.
     """
-    if not path.exists():
-        raise LedgerMissingError(f"there is no ledger at {path}")
-    if not path.is_file():
-        raise LedgerDamagedError(f"{path} is not a file")
     try:
+        _check_place(path)
         _check_header(path)
         with contextlib.closing(connect_following(path) if live else connect_reading(path)) as connection:
             _check_identity(connection, path)
-            if not live and path.stat().st_size <= _QUICK_CHECK_LIMIT:
+            if not live and path.stat().st_size <= CHECKED_LIMIT:
                 trouble = next(problems(connection, "quick_check"), None)
                 if trouble is not None:
                     raise LedgerDamagedError(
                         f"the ledger {path} is damaged: {trouble}; put a copy back, or start in a new directory"
                     )
             found, found_name = connection.execute("SELECT site, site_name FROM meta").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise LedgerDamagedError(
-            f"the ledger {path} is damaged ({error}); put a copy of it back, or start in a new run directory"
-        ) from error
+    except SQL_TROUBLE as error:
+        raise trouble_with(path, error) from error
     except OSError as error:
         raise LedgerUnwritableError(f"the ledger {path} cannot be read: {error.strerror}") from error
     # A recipe that was moved is still the same site, as long as it goes by its name.
@@ -266,6 +282,16 @@ def inspect(path: Path, *, site: str | None = None, site_name: str = "", live: b
             f"{path.parent} belongs to a run against {found_name or 'a site'} ({found}), "
             f"and this is {site_name or 'another'} ({site}); give another --run-dir"
         )
+
+
+def trouble_with(path: Path, error: Exception) -> LedgerError:
+    """Return what it means that SQLite could not read the ledger."""
+    # The rest of an extended code says more precisely which; what Python itself raises has none.
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNREADABLE:
+        return LedgerUnwritableError(f"the ledger {path} cannot be read: {error}")
+    return LedgerDamagedError(
+        f"the ledger {path} is damaged ({error}); put a copy of it back, or start in a new run directory"
+    )
 
 
 def problems(connection: sqlite3.Connection, pragma: str) -> Iterator[str]:
@@ -277,6 +303,16 @@ def problems(connection: sqlite3.Connection, pragma: str) -> Iterator[str]:
     for (line,) in connection.execute(f"PRAGMA {pragma}(5)"):
         if line != "ok":
             yield " ".join(str(line).split())
+
+
+def _check_place(path: Path) -> None:
+    if path.is_symlink():
+        # SQLite would follow the link, and keep its log beside the other end of it.
+        raise LedgerDamagedError(f"{path} is a link, and the ledger itself has to be there")
+    if not path.exists():
+        raise LedgerMissingError(f"there is no ledger at {path}")
+    if not path.is_file():
+        raise LedgerDamagedError(f"{path} is not a file")
 
 
 def _check_header(path: Path) -> None:
@@ -308,3 +344,19 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
             f"{path.parent} was written by a newer version of nightfleet (ledger version {version}, "
             f"this one reads {SCHEMA_VERSION}); use that version"
         )
+    missing = sorted(_parts() - set(connection.execute(_PARTS)))
+    if missing:
+        raise LedgerDamagedError(
+            f"the ledger {path} is damaged: there is no {' '.join(missing[0])} in it; put a copy of it back, "
+            "or start in a new run directory"
+        )
+
+
+@functools.cache
+def _parts() -> frozenset[tuple[str, str]]:
+    """Return the tables, columns, indexes and triggers that every ledger has, as `_PARTS` lists them."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        there = frozenset(connection.execute(_PARTS))
+    later = {("column", f"document.{definition.partition(' ')[0]}") for definition in _LATER_COLUMNS}
+    return there - later

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from supervisor.errors import Exit, UserError
+from supervisor.shell import files
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.run_directory import RunDirectory, replacing
 
@@ -83,7 +84,7 @@ def remember(run: RunDirectory, tried: Credentials) -> None:
 
 def _last(run: RunDirectory) -> Credentials | None:
     try:
-        known = msgspec.json.decode((run.private / _NAME).read_bytes(), type=Credentials)
+        known = msgspec.json.decode(files.read(run.private / _NAME, _LARGEST), type=Credentials)
         bytes.fromhex(known.salt)
     except (OSError, ValueError, msgspec.DecodeError):  # none yet, or none that anybody can compare with
         return None

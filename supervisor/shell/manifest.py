@@ -122,6 +122,8 @@ def examine(folder: int, document: Document | Listed, held: list[int] | None = N
         descriptor = os.open(document.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except FileNotFoundError:
         return "is missing"
+    except PermissionError:
+        return "cannot be read"
     except OSError:
         return "is no ordinary file"
     kept = False
@@ -257,7 +259,10 @@ def condition(folder: Path, documents: Iterable[Document | Listed]) -> Condition
         raise
     try:
         documents = list(documents)
-        wrong = tuple(f"{d.name} {fault}" for d in documents if (fault := examine(descriptor, d)))
+        # The names are those of a ledger or a manifest, in which anybody may have written.
+        wrong = tuple(
+            f"{d.name} {fault}" for d in documents if (fault := unsafe_name(d.name) or examine(descriptor, d))
+        )
         return Condition(wrong=wrong, extra=tuple(unlisted(descriptor, (d.name for d in documents))))
     finally:
         os.close(descriptor)
@@ -266,13 +271,15 @@ def condition(folder: Path, documents: Iterable[Document | Listed]) -> Condition
 def quick_condition(folder: Path, documents: Iterable[tuple[str, int]]) -> Condition:
     """Compare a folder to names and sizes alone, without opening a file: one system call a document."""
     place = str(folder)  # a start looks at every document of the run, and building paths would cost more than that
-    wrong = tuple(f"{name} {fault}" for name, size in documents if (fault := _quick_fault(f"{place}/{name}", size)))
+    wrong = tuple(f"{name} {fault}" for name, size in documents if (fault := _quick_fault(place, name, size)))
     return Condition(missing=not os.path.lexists(place), wrong=wrong)
 
 
-def _quick_fault(path: str, size: int) -> str:
+def _quick_fault(place: str, name: str, size: int) -> str:
+    if _FORBIDDEN.search(name):
+        return "is no safe file name"
     try:
-        facts = os.lstat(path)
+        facts = os.lstat(f"{place}/{name}")
     except (FileNotFoundError, NotADirectoryError):
         return "is missing"
     if not stat.S_ISREG(facts.st_mode):

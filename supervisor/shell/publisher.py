@@ -15,7 +15,7 @@ from pathlib import Path
 
 from supervisor.core.commands import Discard, DiscardErrand, Publish
 from supervisor.core.events import Published, PublishFailed
-from supervisor.shell import linux
+from supervisor.shell import files, linux
 from supervisor.shell.manifest import MANIFEST, Listed, Manifest, examine, open_folder, unsafe_name
 from supervisor.shell.placement import place
 from supervisor.shell.run_directory import RunDirectory, atomic_write
@@ -264,9 +264,8 @@ def _evidence_folder(wanted: Path, headline: str) -> Path:
     candidate, number = wanted, 1
     while candidate.exists():
         try:
-            with (candidate / "error.txt").open("rb") as file:
-                if file.read(len(headline) + 1) == f"{headline}:".encode():
-                    return candidate
+            if files.read(candidate / "error.txt", len(headline) + 1) == f"{headline}:".encode():
+                return candidate
         except FileNotFoundError:
             return candidate  # made a moment before a crash, or by hand: there is nothing to confuse it with
         number += 1

@@ -18,7 +18,8 @@ from supervisor.core.commands import Discard
 from supervisor.core.records import AttemptSucceeded
 from supervisor.shell import linux
 from supervisor.shell.ledger import Ledger, LiveAttempt
-from supervisor.shell.ledger_reader import AttemptRow, LedgerReader, ReferenceRow
+from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.ledger_rows import AttemptRow, ReferenceRow
 from supervisor.shell.manifest import condition, quick_condition, read_manifest
 from supervisor.shell.placement import finish_replacements
 from supervisor.shell.publisher import keep_evidence, remove_staging
@@ -39,6 +40,7 @@ class Trouble(StrEnum):
     EXTRA = "extra"  # files or folders that belong to no completed reference
     TRACKING = "tracking"  # tracking.json says something else than the ledger
     LEDGER = "ledger"  # the ledger contradicts itself or is damaged
+    TOTALS = "totals"  # the totals that the ledger keeps are not the sums of its references
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -15,11 +16,13 @@ from typing import BinaryIO, Self
 import msgspec
 
 from supervisor.errors import MachineError, UserError
-from supervisor.shell import linux
+from supervisor.shell import files, linux
 
 _PRIVATE = ".nightfleet"
 _LOCK_TRIES = 25
 _LOCK_PAUSE = 0.02
+_CAREFULLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_OWNER_LIMIT = 4096
 _UNWRITABLE = {
     errno.EROFS: "it is on a read-only file system",
     errno.EACCES: "no permission",
@@ -140,6 +143,7 @@ class RunDirectory:
             raise RunDirectoryError(f"{error.filename} is a file, and a directory is needed there") from error
         except OSError as error:
             raise self._unwritable(error) from error
+        self._check_places()
 
     def check(self) -> None:
         """Check that this is a run directory, for those who only read it.
@@ -159,10 +163,12 @@ class RunDirectory:
 
         Raises:
             InUse: another process has it.
+            RunDirectoryError: something in it is not what it was, and would lead elsewhere.
             RunDirectoryUnwritableError: the lock cannot be written.
         """
+        self._check_places()
         try:
-            descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | _CAREFULLY, 0o644)
         except OSError as error:
             raise self._unwritable(error) from error
         lock = Lock(descriptor)
@@ -197,7 +203,7 @@ class RunDirectory:
     def owner(self) -> Owner | None:
         """Return the supervisor that holds the run directory now, None when nobody does."""
         try:
-            descriptor = os.open(self.lock_file, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.lock_file, os.O_RDONLY | _CAREFULLY)
         except OSError:
             return None  # no lock was ever taken here, or we may not look
         with Lock(descriptor):
@@ -238,9 +244,38 @@ class RunDirectory:
 
     def _read_owner(self) -> Owner | None:
         try:
-            return msgspec.json.decode(self.lock_file.read_bytes(), type=Owner)
+            return msgspec.json.decode(files.read(self.lock_file, _OWNER_LIMIT), type=Owner)
         except (OSError, msgspec.DecodeError):
             return None  # it is being written at this moment, or somebody emptied it
+
+    def _check_places(self) -> None:
+        """Check that everything there is what it must be: through a link one would write, or tidy up, elsewhere.
+
+        Raises:
+            RunDirectoryError: something is not; it is named.
+            RunDirectoryUnwritableError: it cannot be looked at.
+        """
+        try:
+            for folder in (self.private, self.staging_root, self.replaced, self.quarantine, self.pages):
+                self._check_folder(folder)
+            for folder in (self.documents, self.failures, self.logs):
+                self._check_folder(folder)
+            logs = list(self.logs.iterdir()) if self.logs.is_dir() else []
+            for file in (self.lock_file, self.processes, *logs):
+                if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
+                    raise RunDirectoryError(f"{file} is no ordinary file, and one is needed there")
+            for file in (self.tracking, self.status, self.report, self.failures_csv, self.inventory):
+                if file.is_dir() and not file.is_symlink():
+                    raise RunDirectoryError(f"{file} is a folder, and a file is needed there")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    @staticmethod
+    def _check_folder(folder: Path) -> None:
+        if folder.is_symlink():
+            raise RunDirectoryError(f"{folder} is a link, and the folder itself has to be there")
+        if folder.exists() and not folder.is_dir():
+            raise RunDirectoryError(f"{folder} is a file, and a folder is needed there")
 
     def _unwritable(self, error: OSError) -> RunDirectoryUnwritableError:
         cause = _UNWRITABLE.get(error.errno or 0, error.strerror or str(error))

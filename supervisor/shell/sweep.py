@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from supervisor.shell import linux
+from supervisor.shell import files, linux
 from supervisor.shell.trees import RecordError, Tree
 
 TEMP_PREFIX = "nightfleet-"
@@ -112,8 +112,7 @@ def remove_temp_dir(folder: Path) -> bool:
 def _read(path: Path) -> tuple[dict[str, Any], str]:
     """Return the record, empty when there is none, and a sentence when it is damaged."""
     try:
-        with path.open("rb") as file:
-            content = json.loads(file.read(_RECORD_LIMIT))
+        content = json.loads(files.read(path, _RECORD_LIMIT))
     except FileNotFoundError:
         return {}, ""
     except (OSError, ValueError, RecursionError) as error:

@@ -7,8 +7,18 @@ from pathlib import Path
 import msgspec
 
 from supervisor.shell.ledger import Ledger
-from supervisor.shell.ledger_reader import DocumentRow, LedgerReader, ReferenceRow
-from supervisor.shell.manifest import MANIFEST, PREVIOUS, Listed, Manifest, condition, formers, read_manifest
+from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.ledger_rows import DocumentRow, ReferenceRow
+from supervisor.shell.manifest import (
+    MANIFEST,
+    PREVIOUS,
+    Listed,
+    Manifest,
+    condition,
+    formers,
+    read_manifest,
+    unsafe_name,
+)
 from supervisor.shell.reconcile import Finding, Trouble, reconcile, reopen, stamp
 from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, atomic_write
 from supervisor.views.tracking import disagreement, write_tracking
@@ -58,7 +68,8 @@ class _Inspection:
         yield from (self._about_ledger(text) for text in self._reader.damage())
         with self._reader.snapshot():
             if self._reader.totals() != self._reader.counted():
-                yield self._about_ledger("its totals are not the sums of its references")
+                text = "its totals are not the sums of its references"
+                yield Finding(Trouble.TOTALS, "", str(self._run.ledger), text)
             for reference, documents in self._reader.with_documents("completed"):
                 yield from self._completed(reference, documents)
         if not self._active:
@@ -94,7 +105,7 @@ class _Inspection:
     def _former(self, reference: ReferenceRow, folder: Path, manifest: Manifest) -> Iterator[Finding]:
         for former in manifest.former:
             kept = former.path.split("/")
-            if len(kept) != _FORMER_PARTS or kept[0] != PREVIOUS or kept[2] != former.name or ".." in kept:
+            if len(kept) != _FORMER_PARTS or kept[0] != PREVIOUS or kept[2] != former.name or unsafe_name(kept[1]):
                 text = "its manifest names a place that it cannot name"
                 yield Finding(Trouble.MANIFEST, reference.ref, str(folder / MANIFEST), text)
                 continue
@@ -126,12 +137,14 @@ class _Inspection:
             # Before the first supervisor got so far there is nothing to be wrong about.
             if self._reader.totals().total:
                 yield Finding(Trouble.TRACKING, "", str(path), "tracking.json is missing")
+        elif not path.is_file():
+            yield Finding(Trouble.TRACKING, "", str(path), "tracking.json is no file")
         elif difference := disagreement(path, self._reader):
             yield Finding(Trouble.TRACKING, "", str(path), f"tracking.json is not what the ledger says: {difference}")
 
 
-def repair(run: RunDirectory, findings: tuple[Finding, ...], wall: float) -> list[str]:
-    """Repair what `verify` found, and say in a sentence each what was done.
+def repair(run: RunDirectory, wall: float) -> list[str]:
+    """Do what a start would do, then repair what `verify` still finds; say in a sentence each what was done.
 
     Extra and altered files go into quarantine, references without their right documents are pending again,
     manifests and tracking.json are written anew. A damaged ledger cannot be repaired.
@@ -141,20 +154,25 @@ def repair(run: RunDirectory, findings: tuple[Finding, ...], wall: float) -> lis
         LedgerError: the ledger cannot be used.
         RunDirectoryError: something could not be moved or written.
     """
-    with run.lock(), Ledger.open(run.ledger) as ledger:
-        done = [_tell(finding) for finding in reconcile(run, ledger, wall)]
+    with run.lock(), Ledger.open(run.ledger, any_totals=True) as ledger:
+        done = ["the ledger's totals were counted again"] if ledger.recount() else []
+        done += [_tell(finding) for finding in reconcile(run, ledger, wall)]
         ledger.close_lost_attempts(wall)
         with LedgerReader(run.ledger) as reader:
             try:
+                findings = tuple(_Inspection(run, reader, active=False).findings())
                 done += [text for finding in findings if (text := _repair(run, ledger, reader, finding, wall))]
             except OSError as error:
                 raise RunDirectoryUnwritableError(f"{run.path} cannot be repaired: {error}") from error
-    write_tracking(run.path)
+    try:
+        write_tracking(run.path)
+    except OSError as error:
+        raise RunDirectoryUnwritableError(f"{run.tracking} cannot be written: {error.strerror}") from error
     return done
 
 
 def _repair(run: RunDirectory, ledger: Ledger, reader: LedgerReader, finding: Finding, wall: float) -> str:
-    """Repair one finding, unless `reconcile` has done so just before."""
+    """Repair one finding, and say what was done."""
     path = Path(finding.path)
     reference = reader.reference(finding.ref) if finding.ref else None
     completed = reference is not None and reference.state == "completed"
@@ -169,9 +187,13 @@ def _repair(run: RunDirectory, ledger: Ledger, reader: LedgerReader, finding: Fi
             attempt = reader.attempt(reference.attempt or 0)
             manifest = Manifest(reference.ref, reference.attempt or 0, attempt.number if attempt else 1, documents)
             manifest = msgspec.structs.replace(manifest, former=formers(path.parent, manifest))
+            if path.is_dir() and not path.is_symlink():
+                run.set_aside(path, stamp(wall))
             atomic_write(path, manifest.encode(), via=run.path)
             return f"the manifest of {finding.ref} was written anew from the ledger"
         case Trouble.TRACKING:
+            if path.is_dir() and not path.is_symlink():
+                run.set_aside(path, stamp(wall))
             return "tracking.json was written anew from the ledger"
         case Trouble.LEDGER | Trouble.FORMER:
             what = "the ledger" if finding.kind is Trouble.LEDGER else "it"

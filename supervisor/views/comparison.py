@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from supervisor.errors import UserError
-from supervisor.shell.ledger_reader import LedgerReader, Meta
+from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.ledger_rows import Meta
 from supervisor.shell.ledger_schema import LedgerError
 from supervisor.shell.run_directory import RunDirectory
 

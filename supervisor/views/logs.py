@@ -181,8 +181,8 @@ def _is_rotated(path: Path) -> bool:
 
 def _files(folder: Path, wanted: Wanted) -> list[Path]:
     try:
-        found = sorted(path for path in folder.glob("*.log") if path.is_file())
-    except FileNotFoundError:
+        found = sorted(path for path in folder.iterdir() if path.suffix == ".log" and path.is_file())
+    except (FileNotFoundError, NotADirectoryError):
         return []
     if wanted.worker is None:
         return found

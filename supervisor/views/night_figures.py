@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from supervisor.shell.ledger_reader import AttemptRow, IncidentRow, LedgerReader, Meta, ReferenceRow, RunRow
+from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.ledger_rows import AttemptRow, IncidentRow, Meta, ReferenceRow, RunRow
 from supervisor.shell.ledger_schema import seconds
 from supervisor.views.status import Totals
 

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from supervisor.shell.ledger_reader import LedgerReader, Meta, RunRow
+from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.ledger_rows import Meta, RunRow
 from supervisor.shell.ledger_schema import utc
 from supervisor.shell.run_directory import RunDirectory, replacing
 from supervisor.views import html, night_pictures
@@ -152,10 +153,13 @@ def _ending(run: RunRow) -> str:
 def _evidence(directory: RunDirectory, folder: str) -> list[_Link]:
     """Return what the last attempt with evidence left, and the folder of all attempts."""
     place = directory.failures / folder
-    attempts = sorted(place.glob("attempt-*"), key=lambda path: (len(path.name), path.name)) if place.is_dir() else []
+    try:
+        attempts = sorted(place.glob("attempt-*"), key=lambda path: (len(path.name), path.name))
+        files = sorted(path.name for path in attempts[-1].iterdir() if path.is_file()) if attempts else []
+    except OSError:
+        return []  # it is closed to us, or no folder
     if not attempts:
         return []
-    files = sorted(path.name for path in attempts[-1].iterdir() if path.is_file())
     base = f"failures/{folder}"
     last = f"{base}/{attempts[-1].name}"
     # A page of the site, opened from the disk, would run its scripts there: it is named, not linked.

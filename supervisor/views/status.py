@@ -10,8 +10,13 @@ from typing import Literal
 
 import msgspec
 
+from supervisor.shell import files
+
 DURATION_BOUNDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0)
 """Seconds in which durations are counted, up to and with each."""
+
+_LARGEST = 16 * 1024 * 1024
+"""Bytes of status.json; one with 200 workers has about 100,000."""
 
 State = Literal["starting", "running", "paused", "draining", "finished"]
 
@@ -163,8 +168,8 @@ def write_status(path: Path, snapshot: Snapshot) -> None:
 def read_status(path: Path) -> Snapshot | None:
     """Return what lies in status.json, None where there is none or it is not ours."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Snapshot)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(files.read(path, _LARGEST), type=Snapshot)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

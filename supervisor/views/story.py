@@ -1,14 +1,17 @@
 """What became of one reference, attempt by attempt, or of all that failed: from the ledger and the evidence folders."""
 
+import contextlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from supervisor.shell.ledger_reader import AttemptRow, IncidentRow, LedgerReader, ReferenceRow, RunRow, Story
+from supervisor.shell import files
+from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.ledger_rows import AttemptRow, IncidentRow, ReferenceRow, RunRow, Story
+from supervisor.shell.ledger_schema import seconds
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.views.kinds import meaning
 from supervisor.views.text import clean, duration, number, plural, size
@@ -68,7 +71,7 @@ def failures(directory: RunDirectory, reader: LedgerReader, kind: str | None = N
         yield _ending(runs[-1])
     # A reference's folder never begins like this; see `shell.folders`.
     for folder in sorted(directory.failures.glob("_*")):
-        yield f"evidence of a failed {clean(folder.name[1:])} is in {folder.relative_to(directory.path)}"
+        yield f"evidence of a failed {clean(folder.name[1:])} is in {clean(str(folder.relative_to(directory.path)))}"
     if not found:
         yield f"no reference has failed for good{f' by {clean(kind)}' if kind else ''}"
         return
@@ -104,22 +107,22 @@ def _ending(run: RunRow) -> str:
 def _last_evidence(directory: RunDirectory, row: ReferenceRow) -> str:
     folder = directory.failures / row.folder
     there = _evidence(folder).get(row.attempt or 0, folder)
-    return str(there.relative_to(directory.path)) if there.is_dir() else "no evidence"
+    return clean(str(there.relative_to(directory.path))) if there.is_dir() else "no evidence"
 
 
 def _evidence(folder: Path) -> dict[int, Path]:
     """Return the evidence folders of one reference by the id of their attempt; a stray one gets a number below 0."""
     found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.is_dir():
-            found[_attempt_id(path) or -1 - len(found)] = path
+    with contextlib.suppress(OSError):  # there is none, or it is closed to us: then we know of none
+        for path in sorted(folder.iterdir()):
+            if path.is_dir():
+                found[_attempt_id(path) or -1 - len(found)] = path
     return found
 
 
 def _attempt_id(evidence: Path) -> int | None:
     try:
-        with (evidence / "error.txt").open("rb") as file:
-            match = _HEADLINE.match(file.read(64))
+        match = _HEADLINE.match(files.read(evidence / "error.txt", 64))
     except OSError:
         return None
     return int(match[1]) if match else None
@@ -131,8 +134,12 @@ def _id_of(headline: str) -> int:
 
 
 def _files(directory: RunDirectory, folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    return f"    evidence in {folder.relative_to(directory.path)}: {', '.join(map(clean, names)) or 'nothing'}"
+    place = clean(str(folder.relative_to(directory.path)))
+    try:
+        names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        return f"    evidence in {place}, which cannot be read: {(error.strerror or str(error)).lower()}"
+    return f"    evidence in {place}: {', '.join(map(clean, names)) or 'nothing'}"
 
 
 def _standing(row: ReferenceRow) -> str:
@@ -177,7 +184,7 @@ def _span(seconds: float) -> str:
 def _seconds(begin: str, end: str | None) -> float | None:
     if end is None:
         return None
-    return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds())
+    return max(0.0, seconds(end) - seconds(begin))
 
 
 def _next(row: ReferenceRow, setting: Setting) -> str:

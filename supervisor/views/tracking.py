@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from supervisor.shell.ledger_reader import DocumentRow, LedgerReader, ReferenceRow, RunRow
+from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.ledger_rows import DocumentRow, ReferenceRow, RunRow
 from supervisor.shell.ledger_schema import utc
 from supervisor.shell.run_directory import RunDirectory, replacing
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.records import Entry
+from supervisor.shell.ledger import Ledger
 from supervisor.shell.ledger_schema import LedgerDamagedError, LedgerMissingError
 from supervisor.shell.reconcile import Trouble
 from supervisor.shell.run_directory import InUse, RunDirectory, RunDirectoryError
@@ -129,7 +130,7 @@ def test_every_damage_is_found_named_and_repaired(
     assert (finding.kind, finding.ref) == (kind, ref)
     assert sentence in finding.sentence
     store.close()
-    assert repair(store.run, (finding,), WALL) != []
+    assert repair(store.run, WALL) != []
     assert verify(store.run).findings == ()
     again = Store(store.run.path)
     reopened = kind in {Trouble.ALTERED, Trouble.MISSING}
@@ -142,9 +143,8 @@ def test_every_damage_is_found_named_and_repaired(
 def test_a_reference_that_was_repaired_is_done_again(store: Store, folder: Path) -> None:
     """After the repair the reference is handed out like a new one, and the former, altered copy is kept."""
     flip(folder)
-    found = verify(store.run)
     store.close()
-    repair(store.run, found.findings, WALL)
+    repair(store.run, WALL)
     again = Store(store.run.path)
     entries = {entry.ref: entry for entry in again.ledger.backlog(WALL).entries}
     assert entries["A"].attempts == 0
@@ -170,10 +170,10 @@ def test_former_documents_are_checked_as_well(store: Store, folder: Path) -> Non
     found = verify(store.run)
     assert [finding.kind for finding in found.findings] == [Trouble.MANIFEST]
     store.close()
-    assert "written anew" in repair(store.run, found.findings, WALL)[0]
+    assert "written anew" in repair(store.run, WALL)[0]
     (again,) = verify(store.run).findings
     assert again.kind is Trouble.FORMER
-    assert "not repaired" in repair(store.run, (again,), WALL)[0]
+    assert "not repaired" in repair(store.run, WALL)[0]
 
 
 def test_during_a_run_only_what_is_completed_is_checked(store: Store, folder: Path) -> None:
@@ -187,23 +187,48 @@ def test_during_a_run_only_what_is_completed_is_checked(store: Store, folder: Pa
         assert found.active
         assert [finding.kind for finding in found.findings] == [Trouble.ALTERED]
         with pytest.raises(InUse):
-            repair(store.run, found.findings, WALL)
+            repair(store.run, WALL)
 
 
 def test_the_ledgers_own_contradictions_are_found(store: Store, folder: Path) -> None:
-    """Rows without a reference and totals that do not add up are told, though no repair can know the truth."""
+    """Rows without a reference are told, and refused by whoever would write; no repair can know the truth."""
     connection = store.ledger._connection
     connection.execute("PRAGMA foreign_keys = OFF")
-    connection.execute("UPDATE total SET count = count + 1 WHERE state = 'failed'")
     connection.execute("INSERT INTO document VALUES (99, 'x.pdf', 1, '', 1, '', NULL, '', 0)")
     store.close()
     write_tracking(store.run.path)
     found = verify(store.run)
-    assert [finding.kind for finding in found.findings] == [Trouble.LEDGER] * 2
-    sentences = " ".join(finding.sentence for finding in found.findings)
-    assert "names a reference that is not there" in sentences
-    assert "its totals are not the sums" in sentences
-    assert all("not repaired" in text for text in repair(store.run, found.findings, WALL))
+    assert [finding.kind for finding in found.findings] == [Trouble.LEDGER]
+    assert "names a reference that is not there" in found.findings[0].sentence
+    with pytest.raises(LedgerDamagedError, match="names a reference that is not there"):
+        repair(store.run, WALL)
+
+
+def test_totals_that_do_not_add_up_are_refused_until_they_are_counted_again(store: Store, folder: Path) -> None:
+    """A start touches nothing; the repair makes of them the sums of the references, which are the truth."""
+    store.ledger._connection.execute("UPDATE total SET count = count + 1 WHERE state = 'failed'")
+    store.close()
+    with pytest.raises(LedgerDamagedError, match="its totals are not the sums"):
+        Ledger.open(store.run.ledger)
+    write_tracking(store.run.path)
+    found = verify(store.run)
+    assert [finding.kind for finding in found.findings] == [Trouble.TOTALS]
+    said = repair(store.run, WALL)
+    assert said == ["the ledger's totals were counted again", "tracking.json was written anew from the ledger"]
+    assert verify(store.run).findings == ()
+
+
+def test_documents_that_a_repair_has_just_put_back_are_not_fetched_again(store: Store, folder: Path) -> None:
+    """They stood aside when the run was cut off; in their place again they are what the ledger says."""
+    store.run.replaced.mkdir()
+    folder.rename(store.run.replaced / "9-A")
+    store.close()
+    found = verify(store.run)
+    assert {finding.kind for finding in found.findings} == {Trouble.MISSING, Trouble.INTERRUPTED}
+    said = repair(store.run, WALL)
+    assert [text for text in said if "put back" in text or "pending" in text] == said
+    assert len(said) == 1
+    assert verify(store.run).findings == ()
 
 
 def test_a_directory_that_cannot_be_verified_is_told(store: Store, folder: Path, tmp_path: Path) -> None:
@@ -228,6 +253,6 @@ def test_a_lost_attempt_with_documents_in_place_is_adopted_by_the_repair(store: 
     found = verify(store.run)
     assert [finding.kind for finding in found.findings] == [Trouble.EXTRA]
     store.close()
-    assert "counts as succeeded" in repair(store.run, found.findings, WALL)[0]
+    assert "counts as succeeded" in repair(store.run, WALL)[0]
     assert verify(store.run).findings == ()
     assert (store.run.documents / "D/d.pdf").exists()
