@@ -84,6 +84,13 @@ def night(seed: int, references: int = 200) -> Night:
     return Night(seed, references, workers, troubles | {trouble for trouble in _LATER if rng.random() < share})
 
 
+def dense_night(seed: int) -> Night:
+    """Return a small night in which a few troubles meet all the time: what takes two of them shows soon."""
+    rng = Random(seed)  # noqa: S311 - as above
+    troubles = rng.sample(sorted(Trouble), rng.randint(2, 7))
+    return Night(seed, rng.choice((3, 5, 12, 25)), rng.randint(1, 5), frozenset(troubles))
+
+
 def policy(rng: Random, troubles: frozenset[Trouble]) -> Policy:
     """Return numbers that make a night short, with the proportions of the defaults."""
     return Policy(
