@@ -196,7 +196,7 @@ def test_an_endless_script_is_found_long_before_the_deadline(worker: Child) -> N
 
 def test_alert_boxes_without_end_are_left_behind(worker: Child) -> None:
     """Each is answered, and the next one comes: no call on such a page ends, but the attempt does."""
-    answer, _ = failed(worker, "alerts", deadline=8.0)
+    answer, _ = failed(worker, "alerts", deadline=4.0)
     assert (answer.kind in {Kind.PAGE_HUNG, Kind.TIMEOUT}, answer.ready) == (True, False), answer
     worker.expect(Ready)
     following, _ = assign(worker, "plain")
