@@ -164,9 +164,9 @@ the wall clock jumps by an hour each way, and by a day
     chaos/test_operators.py::test_a_wall_clock_that_jumps_is_no_time_out
 the whole tree stands still
     chaos/test_deaths.py::test_a_whole_tree_that_stood_still_blames_nobody
-workers are replaced again and again
+workers are replaced again and again, a thousand times without a browser
     chaos/test_long_nights.py::test_workers_replaced_again_and_again_leave_nothing_behind
-    shell/test_processes.py::test_two_hundred_incarnations_leave_nothing
+    shell/test_processes.py::test_many_incarnations_leave_nothing
 much work
     chaos/test_long_nights.py::test_hundreds_of_references_take_no_more_room_than_a_few
 everything at once

@@ -288,11 +288,12 @@ def test_an_abandoned_child_does_not_keep_the_interpreter(tmp_path: Path) -> Non
     subprocess.run([sys.executable, tmp_path / "abandon.py"], check=True, timeout=fake.PATIENCE, env=environment)
 
 
-def test_two_hundred_incarnations_leave_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.long)])
+def test_many_incarnations_leave_nothing(count: int, tmp_path: Path) -> None:
     """Children started and killed again and again leave no descriptor and no zombie."""
     children = Processes(fake.echo)
     before = 0
-    for incarnation in range(1, 201):
+    for incarnation in range(1, count + 1):
         child = children.spawn(1, incarnation, fake.settings(tmp_path))
         if incarnation % 20 == 0:
             child.send(b"alive")
