@@ -230,9 +230,11 @@ class _Night:
                     )
                 )
             )
+            conductor = Conductor(machine, books, local, store, self._journal)
 
             def picture() -> Snapshot:
-                return finish_by.mark(snapshot.picture(who, machine.run, local, metrics, self._journal.recent))
+                recent, completing = self._journal.recent, conductor.completing
+                return finish_by.mark(snapshot.picture(who, machine.run, local, metrics, recent, completing=completing))
 
             stack.enter_context(
                 companions.clerk(self._directory, self._plan.show, settings.metrics_file, self._journal)
@@ -240,7 +242,6 @@ class _Night:
             if self._page is not None:
                 self._journal.note(f"the status page is at {who.page}")
                 stack.enter_context(companions.page(self._directory, self._page, self._journal))
-            conductor = Conductor(machine, books, local, store, self._journal)
             control = stack.enter_context(
                 contextlib.closing(Control(self._directory, conductor, selector, inbox, self._journal))
             )

@@ -1,8 +1,8 @@
 """What is to be done, in the imperative. The shell carries the commands of one event out in their order.
 
-`Write` comes before what depends on it: the shell holds every `Send`, `Discard` and `Finish` back until the records
-that were written before it are durable. `Spawn`, `Kill`, `Publish`, `DiscardErrand`, `LoadInventory` and `Say`
-depend on no record.
+`Write` comes before what depends on it: the shell holds every `Send`, `Discard` and `Finish`, and every `Say` of what
+came of an attempt, back until the records that were written before it are durable. `Spawn`, `Kill`, `Publish`,
+`DiscardErrand`, `LoadInventory` and any other `Say` depend on no record.
 """
 
 import msgspec

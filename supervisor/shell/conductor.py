@@ -1,8 +1,9 @@
 """The one interpreter of the core's commands, over ports that the real shell and the simulated world both implement.
 
 It keeps one promise of its own: what depends on a record is done only when that record is durable. The records of one
-round of events make a batch for the ledger; the commands that depend on them are held back, in their order, until the
-ledger says that the batch is on disk. Meanwhile the round goes on: kills, starts and publishing depend on no record.
+round of events make a batch for the ledger; the commands that depend on them, and what the log says of an attempt's
+outcome, are held back, in their order, until the ledger says that the batch is on disk. Meanwhile the round goes on:
+kills, starts and publishing depend on no record.
 """
 
 from collections import deque
@@ -23,7 +24,7 @@ from supervisor.core.commands import (
 )
 from supervisor.core.events import Event, LoopStalled, SendDelayed, TimePassed
 from supervisor.core.machine import Machine
-from supervisor.core.records import Record
+from supervisor.core.records import AttemptSucceeded, Record
 from worker.protocol import Inbound
 
 _SLOW = 0.5
@@ -33,12 +34,14 @@ _SLOW = 0.5
 class _Held:
     """The commands that wait for one batch, and since when the core has not been told that they do."""
 
-    __slots__ = ("batch", "commands", "since")
+    __slots__ = ("batch", "commands", "completed", "since")
 
-    def __init__(self, batch: int, commands: list[Command], since: float) -> None:
+    def __init__(self, batch: int, commands: list[Command], since: float, completed: int = 0) -> None:
         self.batch = batch
         self.commands = commands
         self.since = since
+        self.completed = completed
+        """References that are completed when the batch is on disk."""
 
 
 class LedgerPort(Protocol):
@@ -99,6 +102,8 @@ class Conductor:
         self._batch = 0
         self.written = 0
         """The last batch that is on disk."""
+        self.completing = 0
+        """References that the core calls completed, and the ledger does not yet."""
         self._records: list[Record] = []
         self._dependent: list[Command] = []
         self._held: deque[_Held] = deque()
@@ -135,6 +140,8 @@ class Conductor:
                     self._records.append(record)
                 case Send() | Discard() | Finish():
                     self._dependent.append(command)
+                case Say(attempt=attempt, incident="") if attempt:
+                    self._dependent.append(command)
                 case Spawn() | Kill() | Publish() | DiscardErrand() | LoadInventory() | Say():
                     self._carry_out(command)
                 case _:
@@ -145,8 +152,10 @@ class Conductor:
         dependent, self._dependent = self._dependent, []
         if self._records:
             records, self._records = tuple(self._records), []
+            completed = len([record for record in records if isinstance(record, AttemptSucceeded)])
+            self.completing += completed
             self._batch += 1
-            self._held.append(_Held(self._batch, dependent, self._now))
+            self._held.append(_Held(self._batch, dependent, self._now, completed))
             self._ledger.submit(self._batch, records)
         elif self._held and dependent:
             self._held.append(_Held(self._held[-1].batch, dependent, self._now))
@@ -159,6 +168,7 @@ class Conductor:
         self.written, self._now = batch, now
         while self._held and self._held[0].batch <= batch:
             held = self._held.popleft()
+            self.completing -= held.completed
             self._excuse(held)
             for command in held.commands:
                 self._carry_out(command)

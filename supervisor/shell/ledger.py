@@ -34,6 +34,7 @@ from supervisor.shell.ledger_schema import (
     SCHEMA_VERSION,
     LedgerDamagedError,
     LedgerUnwritableError,
+    connect_following,
     connect_writing,
     inspect,
     missing_columns,
@@ -112,6 +113,9 @@ class Ledger:
         self.path = path
         self._connection = connection
         self._lock = threading.Lock()
+        # Of its own, so that who asks for a folder does not wait for a flush that is under way.
+        self._reading = connect_following(path)
+        self._reading_lock = threading.Lock()
         self.site, self.site_name, self.run_id = connection.execute(
             "SELECT site, site_name, run_id FROM meta"
         ).fetchone()
@@ -190,7 +194,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close it. Everything was durable before."""
-        with self._lock:
+        with self._lock, self._reading_lock:
+            self._reading.close()
             self._connection.close()
 
     def __enter__(self) -> Self:
@@ -303,8 +308,8 @@ class Ledger:
         Raises:
             LedgerConflict: there is no such reference, or it has no folder that the ledger gave it.
         """
-        with self._lock:
-            row = self._connection.execute("SELECT folder FROM reference WHERE id = ?", (ref_id,)).fetchone()
+        with self._reading_lock:
+            row = self._reading.execute("SELECT folder FROM reference WHERE id = ?", (ref_id,)).fetchone()
         if row is None:
             raise LedgerConflict(f"there is no reference with id {ref_id}")
         if not re.search(FOLDER, str(row[0])):
@@ -421,9 +426,10 @@ class Ledger:
             LedgerConflict: one of them does not follow from what the ledger holds; none is written.
             LedgerUnwritableError: disk full, locked, I/O error; none is written, and the same batch may be tried again.
         """
+        at = utc(wall)
         with self._transaction() as db:
             for record in records:
-                write(db, record, wall)
+                write(db, record, wall, at)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

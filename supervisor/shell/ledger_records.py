@@ -24,19 +24,19 @@ class LedgerConflict(Exception):  # noqa: N818 - named like the other outcomes o
     """A record does not follow from what the ledger holds: a bug. Nothing of its batch was written."""
 
 
-def write(db: sqlite3.Connection, record: Record, wall: float) -> None:
+def write(db: sqlite3.Connection, record: Record, wall: float, at: str) -> None:
     """Write one record within the transaction of its batch.
 
     Args:
         db: in a transaction that is rolled back when this raises.
         record: what has happened.
         wall: when, seconds since the epoch.
+        at: the same as the ledger writes it.
 
     Raises:
         LedgerConflict: it does not follow from what the ledger holds.
         sqlite3.Error: it could not be written.
     """
-    at = utc(wall)
     match record:
         case AttemptStarted():
             _started(db, record, at)

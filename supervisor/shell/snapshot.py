@@ -42,10 +42,20 @@ def utc_now() -> str:
 
 
 def picture(
-    who: Identity, run: RunState, workers: LocalWorkers, metrics: Metrics, recent: tuple[Notice, ...]
+    who: Identity,
+    run: RunState,
+    workers: LocalWorkers,
+    metrics: Metrics,
+    recent: tuple[Notice, ...],
+    *,
+    completing: int = 0,
 ) -> Snapshot:
-    """Return the picture of this moment; microseconds for a handful of workers, however many references there are."""
+    """Return the picture of this moment; microseconds for a handful of workers, however many references there are.
+
+    `completing` references are completed but for the ledger's flush: they are still called in progress.
+    """
     totals = run.queue.totals()
+    completing = min(completing, totals.completed)  # some may have been recalled meanwhile
     now = run.now
     finished = run.stage is Stage.FINISHED
     figures = metrics.view(now, run.queue.unfinished)
@@ -70,8 +80,8 @@ def picture(
             total=totals.total,
             pending=totals.ready,
             waiting=totals.waiting,
-            in_progress=totals.in_progress,
-            completed=totals.completed,
+            in_progress=totals.in_progress + completing,
+            completed=totals.completed - completing,
             failed=totals.failed,
         ),
         workers=tuple(_worker(run, slot, workers) for slot in run.slots.values()),

@@ -166,7 +166,7 @@ def nightfleet(references: int, count: int, folder: Path) -> tuple[float, float]
             upkeep=upkeep,
             control=control,
             selector=selector,
-            snapshot=lambda: snapshot.picture(who, machine.run, local, metrics, ()),
+            snapshot=lambda: snapshot.picture(who, machine.run, local, metrics, (), completing=conductor.completing),
         )
         cpu = psutil.Process().cpu_times()
         finish = loop.run()

@@ -2,12 +2,20 @@
 
 from supervisor.core.backlog import Backlog
 from supervisor.core.commands import Discard, DiscardErrand, Kill, LoadInventory, Publish, Say
-from supervisor.core.events import LoopStalled, StopRequested, TimePassed, TreeGone, WorkerExited, WorkerSpoke
+from supervisor.core.events import (
+    LoopStalled,
+    Published,
+    StopRequested,
+    TimePassed,
+    TreeGone,
+    WorkerExited,
+    WorkerSpoke,
+)
 from supervisor.core.machine import Machine
 from supervisor.core.policy import Policy
 from supervisor.core.records import AttemptStarted, Entry, Record
 from supervisor.shell.conductor import Conductor
-from worker.protocol import Assign, Heartbeat, Inbound, LoggedIn, LogIn, Ready
+from worker.protocol import Assign, Heartbeat, Inbound, LoggedIn, LogIn, Ready, Succeeded
 
 
 class Ports:
@@ -44,7 +52,8 @@ class Ports:
         self.done.append(f"load {command.errand}")
 
     def say(self, command: Say) -> None:
-        """Nothing of the log matters here."""
+        if command.attempt:
+            self.done.append(f"say of {command.attempt}: {command.text}")
 
 
 def conducted(*entries: Entry) -> tuple[Conductor, Ports]:
@@ -115,6 +124,21 @@ def test_a_batch_that_never_gets_to_the_disk_lets_nothing_out() -> None:
         conductor.take(TimePassed(), float(second))
         conductor.flush()
     assert not any(isinstance(message, Assign) for message in ports.sent)
+
+
+def test_nobody_is_told_of_a_completion_before_it_is_on_disk() -> None:
+    """Until the ledger has it, the log says nothing of it, and whoever counts knows that it is not yet so."""
+    conductor, ports = begun()
+    conductor.flush()
+    conductor.durable(max(ports.batches), 2.0)
+    conductor.take(WorkerSpoke(1, 1, Succeeded(1, ())), 3.0)
+    conductor.take(Published(1, ()), 3.5)
+    conductor.flush()
+    told = [done for done in ports.done if done.startswith("say")]
+    assert (conductor.machine.run.queue.completed, conductor.completing, told) == (1, 1, [])
+    conductor.durable(max(ports.batches), 4.0)
+    told = [done for done in ports.done if done.startswith("say")]
+    assert (conductor.completing, told) == (0, ["say of 1: completed, 0 documents"])
 
 
 def test_a_worker_does_not_pay_for_a_ledger_that_stands_still() -> None:

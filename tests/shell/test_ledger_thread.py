@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.events import PauseRequested, ResumeRequested
-from supervisor.core.records import Incident, Record
+from supervisor.core.records import AttemptSucceeded, Incident, Record
 from supervisor.shell import ledger_thread
 from supervisor.shell.inbox import Broken, Durable, Inbox, Item
 from supervisor.shell.ledger import Ledger, LedgerConflict
@@ -90,6 +90,34 @@ def test_a_record_that_contradicts_the_ledger_ends_the_run(tmp_path: Path) -> No
         items = wait_for(inbox, Broken)
         assert not any(isinstance(item, Durable) for item in items)
         thread.close()
+    inbox.close()
+
+
+@pytest.mark.parametrize(
+    ("patience", "batches"),
+    [
+        (60.0, [(AttemptSucceeded(1, 1, (), ()),), (Incident("started", "urgent"),)]),
+        (0.01, [(AttemptSucceeded(1, 1, (), ()),)]),
+    ],
+    ids=["until something urgent comes", "for a moment"],
+)
+def test_successes_wait_to_share_a_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float, batches: list[tuple[Record, ...]]
+) -> None:
+    """Nobody waits for them: two records of two batches are one transaction, and one alone is not kept for long."""
+    monkeypatch.setattr(ledger_thread, "_PATIENCE", patience)
+    applied: list[list[Record]] = []
+    monkeypatch.setattr(Ledger, "apply", lambda _, records, wall: applied.append(list(records)))
+    inbox = Inbox()
+    with Ledger.create(tmp_path / "ledger.db", site="x", wall=0.0) as ledger:
+        thread = LedgerThread(ledger, inbox, Metrics(0.0))
+        thread.start()
+        for number, records in enumerate(batches, 1):
+            thread.submit(number, records)
+        items = wait_for(inbox, Durable, 30.0)
+        thread.close()
+    assert items == [Durable(len(batches))]
+    assert applied == [[record for records in batches for record in records]]
     inbox.close()
 
 
