@@ -17,6 +17,8 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 _SYNC_FILE_RANGE_WRITE = 2  # <linux/fs.h>
 _WHOLE = ctypes.c_int64(0)  # from the beginning, and so many bytes: 0 for all
+_PIECE = 65_536
+_SHORT = 1_024  # bytes; a file in /proc of which a read gives fewer has been read to its end (seq_file, in the kernel)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _FIELDS = 22  # of /proc/<pid>/stat after the name, as far as they are used
 
@@ -183,12 +185,20 @@ def _read(pid: int, name: str, limit: int) -> bytes:
 
     Plain descriptors, because a scan reads several hundred of these files.
     """
-    data = bytearray()
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+    try:
         descriptor = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            while len(data) < limit and (piece := os.read(descriptor, min(limit - len(data), 65_536))):
-                data += piece
-        finally:
-            os.close(descriptor)
-    return bytes(data)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""
+    try:
+        data = os.read(descriptor, min(limit, _PIECE))
+        if len(data) < _SHORT:  # what is so short comes in one piece
+            return data
+        pieces, size = [data], len(data)
+        while size < limit and (piece := os.read(descriptor, min(limit - size, _PIECE))):
+            pieces.append(piece)
+            size += len(piece)
+        return b"".join(pieces)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""
+    finally:
+        os.close(descriptor)

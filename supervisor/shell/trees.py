@@ -30,6 +30,11 @@ _MISSES = 2
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # they pass, and a kill must not fail of them
 
+_SAME = 0.05
+"""The share by which a tree's resident size may change before its memory is added up again."""
+_USES = 9
+"""Times that a sum is used again, at most."""
+
 _GENERATIONS = 16
 """How far up a process's parents are followed."""
 
@@ -57,6 +62,8 @@ class Tree:
         # By session id: its leader's start time, and how many scans in a row found the session empty.
         self._sessions: dict[int, tuple[int, int]] = {pid: (start_time, 0)}
         self._seen: dict[int, int] = {}
+        # The resident and the proportional size when they were added up, and for how many times that may do.
+        self._weighed = (0, 0, 0)
 
     def __repr__(self) -> str:
         return f"Tree({self.marker!r}, {self.pid}, {self.start_time})"
@@ -76,9 +83,12 @@ class Tree:
             self._sessions[pid] = (leader.start_time, 0)
         return True
 
-    def scan(self) -> tuple[Stat, ...]:
-        """Return every process of the tree, oldest first, the dead that nobody has reaped yet included."""
-        everyone = {process.pid: process for process in linux.processes()}
+    def scan(self, running: Iterable[Stat] | None = None) -> tuple[Stat, ...]:
+        """Return every process of the tree, oldest first, the dead that nobody has reaped yet included.
+
+        `running` is what `linux.processes` has just yielded, for those who look for several trees.
+        """
+        everyone = {process.pid: process for process in (linux.processes() if running is None else running)}
         candidates = [process for process in everyone.values() if self._may_belong(process)]
         with self._lock:
             known, seen = dict(self._sessions), dict(self._seen)
@@ -103,9 +113,24 @@ class Tree:
         """Return every process of the tree that is not dead, oldest first. Zombies count as dead."""
         return tuple(process for process in self.scan() if not process.dead)
 
-    def memory(self) -> int:
-        """Return the bytes that the whole tree holds: proportional set size, resident size where that is unknown."""
-        return sum(linux.memory(process) for process in self.members())
+    def memory(self, running: Iterable[Stat] | None = None) -> int:
+        """Return the bytes that the whole tree holds: proportional set size, resident size where that is unknown.
+
+        The kernel adds the proportional size up page by page, milliseconds for each process of a browser. So it is
+        asked again only when the resident size, which costs nothing, is another one, and now and then.
+
+        Args:
+            running: as for `scan`.
+        """
+        members = [process for process in self.scan(running) if not process.dead]
+        resident = sum(process.rss for process in members)
+        then, held, uses = self._weighed
+        if uses and abs(resident - then) <= then * _SAME:
+            self._weighed = then, held, uses - 1
+        else:
+            held = sum(linux.memory(process) for process in members)
+            self._weighed = resident, held, _USES
+        return held
 
     def kill(self, seconds: float) -> bool:
         """Kill every process of the tree and wait until two scans in a row find none alive. To be called in a thread.

@@ -13,6 +13,7 @@ from pathlib import Path
 from supervisor.core.events import MachineMeasured, MemoryMeasured, PauseRequested, ResumeRequested
 from supervisor.finish_by import FinishBy
 from supervisor.quiet_hours import QuietHours
+from supervisor.shell import linux
 from supervisor.shell.inbox import Broken, Inbox
 from supervisor.shell.journal import Journal
 from supervisor.shell.machine_watch import MachineWatch
@@ -179,10 +180,9 @@ class Upkeep:
         self._inbox.put(MachineMeasured(self._machine.left(), self._machine.idle()))
 
     def _weigh(self, trees: list[tuple[tuple[int, int], Tree]]) -> None:
-        for (slot, incarnation), tree in trees:
-            try:
-                size = tree.memory()
-            except OSError as error:  # no descriptor left to look with: the next round may have one
-                self._journal.note(f"the memory of worker {slot} could not be measured: {error}", "WARNING")
-                return
-            self._inbox.put(MemoryMeasured(slot, incarnation, size))
+        try:
+            running = tuple(linux.processes())
+            for (slot, incarnation), tree in trees:
+                self._inbox.put(MemoryMeasured(slot, incarnation, tree.memory(running)))
+        except OSError as error:  # no descriptor left to look with: the next round may have one
+            self._journal.note(f"the memory of the workers could not be measured: {error}", "WARNING")

@@ -30,6 +30,28 @@ def test_every_kind_of_relative_is_found_and_killed(spawn: Spawn) -> None:
     assert tree.members() == ()
 
 
+def test_memory_is_added_up_again_only_when_it_has_changed(spawn: Spawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel takes milliseconds for each process; the resident size tells whether there is anything new."""
+    child = spawn(fake.family)
+    told = fake.hear_json(child)
+    tree = fake.tree_of(child)
+    fake.eventually(lambda: pids(tree) == set(told["pids"]), "the whole family")
+    running = tree.members()
+    asked: list[int] = []
+    monkeypatch.setattr(linux, "memory", lambda process: asked.append(process.pid) or 7)
+    once = tree.memory(running)
+    assert once == 7 * len(running)
+    asked.clear()
+    assert [tree.memory(running) for _ in range(9)] == [once] * 9
+    assert not asked
+    tree.memory(running)
+    assert len(asked) == len(running), "now and then it is added up all the same"
+    asked.clear()
+    grown = [running[0]._replace(rss=running[0].rss + sum(process.rss for process in running)), *running[1:]]
+    tree.memory(grown)
+    assert len(asked) == len(running)
+
+
 def test_descendants_are_known_again_when_their_parents_are_dead(spawn: Spawn) -> None:
     """A process in a session of its own, without the marker, is still found when the child has died before it."""
     child = spawn(fake.family)
