@@ -38,7 +38,12 @@ def test_memory_is_added_up_again_only_when_it_has_changed(spawn: Spawn, monkeyp
     fake.eventually(lambda: pids(tree) == set(told["pids"]), "the whole family")
     running = tree.members()
     asked: list[int] = []
-    monkeypatch.setattr(linux, "memory", lambda process: asked.append(process.pid) or 7)
+
+    def seven(process: linux.Stat) -> int:
+        asked.append(process.pid)
+        return 7
+
+    monkeypatch.setattr(linux, "memory", seven)
     once = tree.memory(running)
     assert once == 7 * len(running)
     asked.clear()
