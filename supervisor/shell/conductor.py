@@ -108,13 +108,6 @@ class Conductor:
         self._dependent: list[Command] = []
         self._held: deque[_Held] = deque()
         self._now = 0.0
-        self._deadline: float | None = None
-
-    def next_deadline(self) -> float:
-        """When `TimePassed` must come at the latest: the machine's deadline, computed once after its events."""
-        if self._deadline is None:
-            self._deadline = self.machine.next_deadline()
-        return self._deadline
 
     @property
     def submitted(self) -> int:
@@ -133,7 +126,6 @@ class Conductor:
         self._handle(event)
 
     def _handle(self, event: Event) -> None:
-        self._deadline = None
         for command in self.machine.handle(event, self._now):
             match command:
                 case Write(record=record):

@@ -72,7 +72,7 @@ class Loop:
 
     def _round(self) -> None:
         now = time.monotonic()
-        due = max(min(self._conductor.next_deadline(), self._upkeep.next_due()), now)
+        due = max(min(self._conductor.machine.next_deadline(), self._upkeep.next_due()), now)
         ready = self._selector.select(due - now)
         now = time.monotonic()
         if now - due > _STALL_SECONDS:
@@ -89,7 +89,7 @@ class Loop:
                 self._take_signals(now)
         if self._inbox.waits:
             self._take_items(now)
-        if now >= self._conductor.next_deadline():
+        if now >= self._conductor.machine.next_deadline():
             self._take(TimePassed(), now)
         for event in self._control.events():
             self._take(event, now)
