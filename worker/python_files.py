@@ -29,12 +29,15 @@ def execute(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))  # a recipe may have helpers beside it
+    caching, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # its folder is not ours to litter
     try:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise RecipeError(f"the recipe {path} raised {where(error, str(path))} while it was imported") from error
+    finally:
+        sys.dont_write_bytecode = caching
     return module
 
 

@@ -36,6 +36,17 @@ def test_a_good_recipe_is_made(tmp_path: Path) -> None:
     assert (site.name, site.start_url) == ("lot", "https://lot.example/inventory")
 
 
+def test_nothing_is_put_beside_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bytecode of it or of its helpers, in a folder that is somebody else's; other modules are cached as before."""
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (tmp_path / "helper_of_lot.py").write_text("NAME = 'lot'\n")
+    site = load_site(write(tmp_path, "from helper_of_lot import NAME\n" + GOOD.replace('name = "lot"', "name = NAME")))
+    assert site.name == "lot"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["helper_of_lot.py", "lot.py"]
+    assert not sys.dont_write_bytecode
+
+
 def test_the_built_in_one_is_found_by_its_name() -> None:
     """It is the example that others are written after."""
     assert load_site("demo").name == "demo"
