@@ -240,6 +240,9 @@ class Ledger:
         pending once more, with no attempt counted. What was published for them stays on record, and in its place,
         until something else takes it.
 
+        One transaction, because a start that finds some references takes them for the whole inventory. Whoever writes
+        meanwhile waits, which holds nothing up: before the inventory is known there is nothing to hand out.
+
         Raises:
             LedgerUnwritableError: it could not be written.
         """

@@ -268,11 +268,14 @@ def condition(folder: Path, documents: Iterable[Document | Listed]) -> Condition
         os.close(descriptor)
 
 
-def quick_condition(folder: Path, documents: Iterable[tuple[str, int]]) -> Condition:
-    """Compare a folder to names and sizes alone, without opening a file: one system call a document."""
+def quick_faults(folder: Path, documents: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+    """Compare names and sizes alone, without opening a file: one system call a document.
+
+    Returns:
+        One clause for each document that is not what it should be.
+    """
     place = str(folder)  # a start looks at every document of the run, and building paths would cost more than that
-    wrong = tuple(f"{name} {fault}" for name, size in documents if (fault := _quick_fault(place, name, size)))
-    return Condition(missing=not os.path.lexists(place), wrong=wrong)
+    return tuple(f"{name} {fault}" for name, size in documents if (fault := _quick_fault(place, name, size)))
 
 
 def _quick_fault(place: str, name: str, size: int) -> str:

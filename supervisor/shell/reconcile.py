@@ -20,7 +20,7 @@ from supervisor.shell import linux
 from supervisor.shell.ledger import Ledger, LiveAttempt
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_rows import AttemptRow, ReferenceRow
-from supervisor.shell.manifest import condition, quick_condition, read_manifest
+from supervisor.shell.manifest import condition, quick_faults, read_manifest
 from supervisor.shell.placement import finish_replacements
 from supervisor.shell.publisher import keep_evidence, remove_staging
 from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, fsync_directory
@@ -74,8 +74,7 @@ def reconcile(run: RunDirectory, ledger: Ledger, wall: float) -> list[Finding]:
             work.finish_interrupted()
             work.adopt()
             work.clear_staging()
-            work.check_completed()
-            work.check_documents()
+            work.check_documents(work.check_completed())
             work.clear_leftovers()
         except OSError as error:
             raise RunDirectoryUnwritableError(
@@ -124,26 +123,36 @@ class _Reconciliation:
             ref = reference.ref if reference else ""
             self._found(Trouble.STAGING, ref, staging, "what an attempt had left behind was removed, evidence kept")
 
-    def check_completed(self) -> None:
+    def check_completed(self) -> set[str]:
+        """Look for the documents of every completed reference; return the names of the folders that are no such one's.
+
+        A start waits for it, so it is one system call a document and none a folder: name and size are what a crash, a
+        full disk or a careless hand changes. What changes neither is found by `verify`.
+        """
+        names = set(os.listdir(self._run.documents))  # noqa: PTH208 - names alone, and there may be a million
         for reference, documents in self._reader.with_documents("completed"):
             folder = self._run.documents / reference.folder
-            found = quick_condition(folder, [(d.name, d.bytes) for d in documents])
-            if not found.sound:
+            there = reference.folder in names or os.path.lexists(folder)
+            names.discard(reference.folder)
+            wrong = quick_faults(folder, [(d.name, d.bytes) for d in documents])
+            if wrong or not there:
                 kind, text = (Trouble.MISSING, "its documents are gone")
-                if not found.missing:
-                    kind, text = Trouble.ALTERED, ", ".join(found.wrong)
+                if there:
+                    kind, text = Trouble.ALTERED, ", ".join(wrong)
                 reopen(self._run, self._ledger, reference, text, self._wall)
                 self._found(kind, reference.ref, folder, f"{text}; it is fetched again")
+        return names
 
-    def check_documents(self) -> None:
-        with os.scandir(self._run.documents) as entries:
-            for entry in entries:
-                reference = self._reader.in_folder(entry.name)
-                if reference is None or not self._accounted_for(reference):
-                    kept = self._run.set_aside(Path(entry.path), self._stamp)
-                    ref = reference.ref if reference else ""
-                    text = f"documents that the ledger does not account for were moved to {kept}"
-                    self._found(Trouble.EXTRA, ref, Path(entry.path), text)
+    def check_documents(self, names: set[str]) -> None:
+        """Set aside what the ledger does not account for, of the folders with these names."""
+        for name in sorted(names):
+            reference = self._reader.in_folder(name)
+            if reference is None or not self._accounted_for(reference):
+                path = self._run.documents / name
+                kept = self._run.set_aside(path, self._stamp)
+                ref = reference.ref if reference else ""
+                text = f"documents that the ledger does not account for were moved to {kept}"
+                self._found(Trouble.EXTRA, ref, path, text)
 
     def _accounted_for(self, reference: ReferenceRow) -> bool:
         """Say whether what is in the folder was recorded, perhaps for a reference that is being done once more."""
@@ -151,7 +160,7 @@ class _Reconciliation:
             return True
         documents = self._reader.documents(reference.id)
         folder = self._run.documents / reference.folder
-        return bool(documents) and quick_condition(folder, ((d.name, d.bytes) for d in documents)).sound
+        return bool(documents) and not quick_faults(folder, ((d.name, d.bytes) for d in documents))
 
     def clear_leftovers(self) -> None:
         """Remove what processes that are gone had begun to write with `run_directory.replacing`."""
