@@ -2,9 +2,9 @@
 
 The real core, conductor, loop, ledger, pipes and child processes; only the work is missing: each child answers at once
 that it brought nothing, and there is nothing to publish. Every reference is flushed to disk when its attempt starts
-and when it is completed, which may share the flush of another one's start. Beside it, in the same run, two process pools that keep nothing, and what one flush
-takes: no child gets its next reference before a flush, so no more than as many references as there are children come
-out of each. ``TMPDIR=/dev/shm`` shows the rate where a flush takes no time.
+and when it is completed, which may share the flush of another one's start. Beside it, in the same run, two process
+pools that keep nothing, and what one flush takes: no child gets its next reference before a flush, so no more than as
+many references as there are children come out of each. ``TMPDIR=/dev/shm`` shows the rate where a flush takes no time.
 """
 
 import argparse
