@@ -125,6 +125,9 @@ def _hand_out(run: RunState) -> None:
 
 def _hand_one_out(run: RunState, slot: Slot) -> bool:
     """Give an idle worker a reference, or what has to be known before; say whether the next one may get something."""
+    if run.sessions.of(slot.number).unsure:
+        errands.make_sure(run, slot)
+        return False
     if errands.in_question(run, slot):
         errands.ask(run, slot)
         return False

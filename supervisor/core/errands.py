@@ -151,11 +151,21 @@ def prove(run: RunState, slot: Slot) -> bool:
         return True  # what is being published is to be proven as well
     if not session.has_unproven:
         return False
+    _look_at_inventory(run, slot)
+    return True
+
+
+def make_sure(run: RunState, slot: Slot) -> None:
+    """Nobody knows whether the session still holds: have a worker look, and the others wait for it."""
+    if not under_way(run):
+        _look_at_inventory(run, slot)
+
+
+def _look_at_inventory(run: RunState, slot: Slot) -> None:
     give_session(run, slot)
     limit = min(run.policy.errand_timeout, _PROOF_SECONDS)
     run.do(Send(slot.number, slot.incarnation, ProveSession(_begin(run, slot, limit), limit)))
     slot.proving = True
-    return True
 
 
 def is_proving(slot: Slot) -> bool:
@@ -166,7 +176,9 @@ def is_proving(slot: Slot) -> bool:
 def proven(run: RunState, slot: Slot, begun: float) -> None:
     """The session was alive when this proof, begun at that time, was made."""
     slot.proving = False
-    run.sessions.of(slot.number).proven_until(slot.generation, begun)
+    session = run.sessions.of(slot.number)
+    session.unsure = False
+    session.proven_until(slot.generation, begun)
 
 
 def leave_unproven(run: RunState) -> None:
@@ -243,5 +255,7 @@ def _unproven(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
     run.incident("errand_failed", f"the session was not proven: {failure.kind}: {failure.message}", level="WARNING")
     if failure.kind is Kind.SESSION_EXPIRED:
         session_lost(run, slot.number, slot.generation, 0)
+    elif session.unsure:
+        session.unsure = False  # the references will tell
     else:
         session.proof_tries += 1

@@ -94,6 +94,12 @@ class LoopStalled(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class MachineSlept(msgspec.Struct, frozen=True):
+    """The machine was suspended for so many seconds, which the monotonic clock did not count."""
+
+    seconds: float
+
+
 class SendDelayed(msgspec.Struct, frozen=True):
     """What this worker is to be told waits for the ledger since so many seconds: none of them counts against it."""
 
@@ -170,6 +176,7 @@ Event = (
     | InventoryRejected
     | TimePassed
     | LoopStalled
+    | MachineSlept
     | SendDelayed
     | MachineMeasured
     | StopRequested

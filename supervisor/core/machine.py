@@ -8,7 +8,7 @@
 
 from typing import assert_never
 
-from supervisor.core import dispatch, errands, outcomes, sizing, watchdog
+from supervisor.core import dispatch, errands, gaps, outcomes, sizing, watchdog
 from supervisor.core import events as ev
 from supervisor.core.attempts import Attempt, Phase
 from supervisor.core.backlog import Backlog
@@ -162,25 +162,13 @@ def _take(run: RunState, event: ev.Event) -> None:
             run.shedding.measured_processor(idle)
             watchdog.make_room(run, left)
         case ev.LoopStalled(seconds=seconds):
-            _stood_still(run, seconds)
+            gaps.stood_still(run, seconds)
+        case ev.MachineSlept(seconds=seconds):
+            gaps.slept(run, seconds)
         case ev.Alerted(what=what, sentence=sentence, level=level):
             run.incident(what, sentence, level=level)
         case _:
             _of_operator(run, event)
-
-
-def _stood_still(run: RunState, seconds: float) -> None:
-    """Nobody did anything for so long: no deadline counts it, and no comparison."""
-    run.breaker.postpone(seconds)
-    run.sessions.postpone(seconds)
-    run.pace.postpone(seconds)
-    if run.scaling is not None:
-        run.scaling.disturbed()
-    for attempt in run.attempts.values():
-        attempt.disturbed = True
-    for slot in run.slots.values():
-        slot.postpone(seconds)
-    run.incident("stalled", f"the supervisor stood still for {seconds:.1f} s, which no deadline counts")
 
 
 def _of_operator(

@@ -35,6 +35,8 @@ class Session:
         self._lost_on_errands = 0
         self._losers: set[int] = set()
         self._known_losers: set[int] = set()
+        self.unsure = False
+        """It may have ended while nobody looked: a page for who is logged in has to prove that it did not."""
         self.in_question = False
         """A control has to say whether this account's sessions serve anything, or the references are to blame."""
 
@@ -53,7 +55,7 @@ class Session:
         self._content = content
         self.generation += 1
         self.valid = True
-        self.proven = False
+        self.proven = self.unsure = False
         self.since = self._proven_until = now
         self.tries = self.proof_tries = 0
 
@@ -76,7 +78,7 @@ class Session:
 
         Nobody can prove this session any more, so what is unproven now has to be taken out and fetched again.
         """
-        self.valid = False
+        self.valid = self.unsure = False
         self._lost_generation, self._trusted_until = self.generation, self._proven_until
 
     def is_known_loser(self, ref_id: int) -> bool:

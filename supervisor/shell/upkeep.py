@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from supervisor.core.events import MachineMeasured, MemoryMeasured, PauseRequested, ResumeRequested
+from supervisor.core.events import MachineMeasured, MachineSlept, MemoryMeasured, PauseRequested, ResumeRequested
 from supervisor.finish_by import FinishBy
 from supervisor.quiet_hours import QuietHours
 from supervisor.shell import linux
@@ -40,6 +40,8 @@ _WELL = frozenset({"idle", "busy", "errand", "retired"})
 """States of a slot in which it needs no processor time for a start."""
 
 
+_NAP = 5.0
+"""Seconds of a suspend that are worth telling."""
 _MANY = 4
 """References that are left for each worker, when another start of a browser is still worth its while."""
 
@@ -48,6 +50,11 @@ def _is_worth_a_spare(seen: Snapshot) -> bool:
     totals = seen.totals
     well = all(worker.state in _WELL for worker in seen.workers)
     return well and totals.pending > _MANY * len(seen.workers)
+
+
+def _asleep() -> float:
+    """Return for how many seconds this machine was suspended since it booted (clock_gettime(2), CLOCK_BOOTTIME)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
 
 
 class Upkeep:
@@ -85,6 +92,7 @@ class Upkeep:
         self._complaint = ""
         self._quiet_hours = quiet_hours
         self._quiet = False
+        self._slept = _asleep()
 
     def next_due(self) -> float:
         """When `tick` has something to do again."""
@@ -107,6 +115,7 @@ class Upkeep:
                 self._journal.note(said, "WARNING")
         if self._is_due("quiet hours", now, _QUIET_SECONDS):
             self._look_at_clock(datetime.now().astimezone())
+            self._look_for_sleep(_asleep())
         if self._is_due("disk", now, _DISK_SECONDS):
             self._begin("disk", self._look_at_disk)
         if self._is_due("machine", now, _MACHINE_SECONDS):
@@ -167,6 +176,12 @@ class Upkeep:
         elif end is None and self._quiet:
             self._inbox.put(ResumeRequested("quiet hours"))
         self._quiet = end is not None
+
+    def _look_for_sleep(self, asleep: float) -> None:
+        """Tell when the machine was suspended since the last look; `asleep` are the seconds in all since it booted."""
+        slept, self._slept = asleep - self._slept, asleep
+        if slept >= _NAP:
+            self._inbox.put(MachineSlept(slept))
 
     def _look_at_disk(self) -> None:
         event = self._space.look()

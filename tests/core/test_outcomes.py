@@ -290,14 +290,15 @@ def test_poison_fails_with_that_verdict() -> None:
     assert record.message == "no; it took its browser or worker down 3 times, at last alone"
 
 
-def test_time_outs_of_a_machine_that_stood_still_cost_nothing() -> None:
+@pytest.mark.parametrize("gap", [ev.LoopStalled(50.0), ev.MachineSlept(50.0)])
+def test_time_outs_of_a_machine_that_stood_still_cost_nothing(gap: ev.Event) -> None:
     """What was under way in a suspend is not charged for a deadline, nor is the site suspected; later attempts are."""
     play = Playbook.working("A", "B", "C", "D", workers=3)
-    play.take(ev.LoopStalled(3600.0))
+    play.take(gap)
     for slot, kind in ((1, Kind.TIMEOUT), (2, Kind.PAGE_HUNG), (3, Kind.BROWSER_LOST)):
         record = _failure(play.take(play.failed(slot, kind)))
         assert (record.counted, record.crashed) == (False, False)
     assert _failure(play.take(play.failed(1, Kind.PAGE_HUNG))).counted
     play = Playbook.working("A", "B", workers=2)
-    play.take(ev.LoopStalled(3600.0))
+    play.take(gap)
     assert _failure(play.take(play.failed(1, Kind.NOT_FOUND))).counted

@@ -292,3 +292,34 @@ def test_one_moment_that_ends_every_workers_session_is_no_sign_of_logins_that_en
     play.after(1.0).succeed_all()
     assert play.machine.run.ending is not None
     assert "taken away" not in play.machine.run.ending.reason
+
+
+# ------------------------------------------------------------------------------------------------- after a long gap
+@pytest.mark.parametrize("gap", [ev.LoopStalled(600.0), ev.MachineSlept(600.0)])
+def test_after_a_long_gap_the_session_is_looked_at_before_anything_is_handed_out(gap: ev.Event) -> None:
+    """One worker opens the inventory while the others wait; a session that ended costs one login and nobody else."""
+    play = Playbook.working(*"ABCDEF", workers=2)
+    play.take(gap)
+    commands = play.succeed(1)
+    ((slot, proof),) = _sent(commands, ProveSession)
+    assert isinstance(proof, ProveSession)
+    assert assigned(commands) == assigned(play.succeed(2)) == []
+    assert len(assigned(play.take(play.of(slot, SessionProven(proof.errand))))) == 2
+    play.take(gap)
+    ((slot, proof),) = _sent(play.succeed(1), ProveSession)
+    assert isinstance(proof, ProveSession)
+    commands = play.take(play.of(slot, ErrandFailed(proof.errand, Kind.SESSION_EXPIRED, "the login page", ready=True)))
+    assert len(_sent(commands, LogIn)) == 1
+    assert assigned(_log_in(play, slot))
+
+
+def test_after_a_short_gap_or_when_the_look_comes_to_nothing_the_references_tell() -> None:
+    """A network that is not back yet is no reason to wait."""
+    play = Playbook.working("A", "B", "C", "D", workers=1)
+    play.take(ev.MachineSlept(30.0))
+    assert assigned(play.succeed(1)) == ["B"]
+    play.take(ev.MachineSlept(3000.0))
+    ((_, proof),) = _sent(play.succeed(1), ProveSession)
+    assert isinstance(proof, ProveSession)
+    commands = play.take(play.of(1, ErrandFailed(proof.errand, Kind.OFFLINE, "no network", ready=True)))
+    assert assigned(commands) == ["C"]

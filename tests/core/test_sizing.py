@@ -127,7 +127,7 @@ def test_pauses_outages_and_the_end_of_a_run_say_nothing_about_the_number() -> N
     few.pass_time(600.0)
     assert _wanted(few) == 3
     play.take(ev.ResumeRequested("operator"))
-    play.take(ev.LoopStalled(3600.0))
+    play.take(ev.LoopStalled(50.0))
     _live(play, 300.0, capacity=8)
     assert _wanted(play) > 1
 

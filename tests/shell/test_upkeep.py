@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.core.events import MachineMeasured, PauseRequested, ResumeRequested
+from supervisor.core.events import MachineMeasured, MachineSlept, PauseRequested, ResumeRequested
 from supervisor.finish_by import FinishBy
 from supervisor.quiet_hours import QuietHours
 from supervisor.shell.inbox import Inbox
@@ -54,6 +54,18 @@ def test_quiet_hours_begin_and_end_once_whatever_the_clock_does(inbox: Inbox) ->
         told.append(list(inbox.take()))
     begins, ends = [PauseRequested("quiet hours", "quiet hours until 09:00")], [ResumeRequested("quiet hours")]
     assert told == [[], begins, [], [], ends, [], begins, ends, []]
+    upkeep.close()
+
+
+def test_a_suspend_of_the_machine_is_told_once(inbox: Inbox) -> None:
+    """The clock by which the loop goes does not count it, and another one does."""
+    upkeep = _upkeep(inbox, "")
+    since = upkeep._slept
+    told = []
+    for asleep in (0.01, 0.02, 1800.0, 1800.01, 1804.0, 1810.0):
+        upkeep._look_for_sleep(since + asleep)
+        told += [round(event.seconds) for event in inbox.take() if isinstance(event, MachineSlept)]
+    assert told == [1800, 6]
     upkeep.close()
 
 

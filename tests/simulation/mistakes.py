@@ -614,17 +614,6 @@ def does_not_obey_retry_after(patch: Patch) -> None:
     patch.setattr(outcomes, "throttle", lambda run, retry_after: run.breaker.open("asked", run.now, 0.5))
 
 
-@mistake_in(Trouble.ALIKE, Trouble.RETRY, references=60)
-def forgets_which_references_it_knows_to_be_bad(patch: Patch) -> None:
-    rate = outcomes._is_charged
-
-    def forgetful(run: RunState, attempt: Any, failure: Failed) -> bool:
-        attempt.reference.suspicious = False
-        return rate(run, attempt, failure)
-
-    patch.setattr(outcomes, "_is_charged", forgetful)
-
-
 @mistake_in(Trouble.PAGES, references=100)
 def asks_a_login_where_a_control_could_tell(patch: Patch) -> None:
     def credulous(run: RunState, slot: Slot) -> None:

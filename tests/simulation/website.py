@@ -101,7 +101,8 @@ class Website:
             self.windows += [self._throttle(horizon) for _ in range(rng.randint(1, 3))]
         if Trouble.ALIKE in night.troubles:
             kind = rng.choice((Kind.TIMEOUT, Kind.SERVER_ERROR, Kind.NETWORK))
-            for ref in rng.sample(self.refs, len(self.refs) // 12 + 1):
+            spread = rng.sample(self.refs, len(self.refs) // 12 + 1)
+            for ref in spread if night.seed % 2 else self.refs[-(len(self.refs) // 3) :]:  # or all that is left
                 self.truths[ref] = Truth(kind, FOR_EVER, 2.0)
         if Trouble.FORBIDDEN in night.troubles:
             first = rng.randrange(len(self.refs))

@@ -13,6 +13,7 @@ from supervisor.core.events import (
     InventoryLoaded,
     InventoryRejected,
     LoopStalled,
+    MachineSlept,
     Published,
     PublishFailed,
     ResumeRequested,
@@ -34,6 +35,7 @@ from worker.protocol import Document, Kind
 
 _DAYS = 86_400.0 * 4
 _NEVER = float("inf")
+_SLEEPS = 1000.0
 _FIGHTS = 30
 """Sessions ended by other logins of the run itself, after which somebody must have noticed; more where more goes on."""
 
@@ -131,7 +133,13 @@ class World:
         heappush(self._heap, (at, self._sequence, 0, what, args))
 
     def suspend(self, seconds: float) -> None:
-        """The whole machine stands still; the site and the operator do not wait for it."""
+        """The whole machine stands still; the site and the operator do not wait for it.
+
+        In the longest of them it sleeps, and the clock by which the supervisor goes stands still as well.
+        """
+        if seconds > _SLEEPS:
+            self._sleep(seconds)
+            return
         self.now += seconds
         self._heap = [
             (at + seconds if epoch else at, sequence, epoch, what, args)
@@ -141,6 +149,17 @@ class World:
         self._durable_at += seconds
         self.inspector.disturbed |= set(self.inspector.flying)
         self.post(LoopStalled(seconds))
+        self.children.wake()
+
+    def _sleep(self, seconds: float) -> None:
+        self._heap = [
+            (at if epoch else max(self.now, at - seconds), sequence, epoch, what, args)
+            for at, sequence, epoch, what, args in self._heap
+        ]
+        heapify(self._heap)
+        self.site.windows = [w._replace(begin=w.begin - seconds, end=w.end - seconds) for w in self.site.windows]
+        self.inspector.disturbed |= set(self.inspector.flying)
+        self.post(MachineSlept(seconds))
         self.children.wake()
 
     def post(self, event: Event) -> None:
