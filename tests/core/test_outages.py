@@ -76,7 +76,7 @@ def test_what_broke_in_a_suspend_makes_no_reference_known_to_be_bad(stalled: boo
     """It is evidence of an outage as any other; only one that failed by itself while the site answered is none."""
     play = Playbook.working("A", "B", "C", "D", workers=3)
     if stalled:
-        play.after(150.0).take(ev.LoopStalled(150.0))
+        play.after(50.0).take(ev.LoopStalled(50.0))
     play.take(play.failed(1, Kind.NETWORK))
     play.succeed(2)
     play.pass_time(5.0)

@@ -85,9 +85,10 @@ class Website:
         self.thefts = 0
         self.errands_fail_until = rng.uniform(0, horizon) if Trouble.ERRANDS in night.troubles else 0.0
         self.refuses_from = rng.uniform(0, horizon) if Trouble.REFUSAL in night.troubles else float("inf")
-        early = self.refs[: len(self.refs) // 2]
-        for ref in [ref for ref in early if self.truths[ref].kind is Kind.SESSION_EXPIRED][_FEW:]:
-            self.truths[ref] = Truth(None, 0, 2.0)  # more of them, and nothing else, are taken for a stolen session
+        for ref in [ref for ref in self.refs if self.truths[ref].kind is Kind.SESSION_EXPIRED][_FEW:]:
+            # More of them are taken for a stolen session, but for those that never come, when others have come before.
+            if self.truths[ref].times < FOR_EVER or int(ref[1:]) <= len(self.refs) // 2:
+                self.truths[ref] = Truth(None, 0, 2.0)
         if Trouble.OUTAGE in night.troubles:
             self.windows += [self._outage(horizon) for _ in range(rng.randint(1, 3))]
         if Trouble.PAGES in night.troubles:
