@@ -46,7 +46,9 @@ def test_every_policy_for_troubles_outside_is_explained_in_one_sentence() -> Non
     policies = [
         name
         for name in CATALOGUE
-        if re.match(r"(breaker|outage|throttle|retry|poison|sick|stolen|login|memory|disk)_|.*_per_minute|quiet|free_", name)
+        if re.match(
+            r"(breaker|outage|throttle|retry|poison|sick|stolen|login|memory|disk)_|.*_per_minute|quiet|free_", name
+        )
     ]
     rows = _rows()
     for name in policies:
