@@ -22,7 +22,7 @@ CLERK_SECONDS = 120.0
 """How long the last tracking.json may take; that of a million references takes about a quarter of it."""
 _PAGE_SECONDS = 5.0
 _NICENESS = 5
-"""Of these processes, from their first moment: what they do can wait for a browser."""
+"""Of these processes, beyond our own, from their first moment on: what they do can wait for a browser."""
 
 
 class _Companion(msgspec.Struct, frozen=True):
@@ -86,11 +86,11 @@ def _beside(one: _Companion, journal: Journal) -> Iterator[None]:
             stderr=errors,
             pass_fds=one.descriptors,
         )
-    with contextlib.suppress(OSError):  # a sandbox may forbid it; it is only a courtesy to the browsers
-        os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
+    _give_way(process.pid, _NICENESS)
     try:
         yield
     finally:
+        _give_way(process.pid, 0)
         if process.stdin is not None:
             process.stdin.close()
         try:
@@ -99,3 +99,15 @@ def _beside(one: _Companion, journal: Journal) -> Iterator[None]:
             journal.note(f"the process that {one.purpose} did not end, and was killed", "WARNING")
             process.kill()
             process.wait()
+
+
+def _give_way(pid: int, niceness: int) -> None:
+    """Let all threads of a process give way by so much more than we do.
+
+    A sandbox may forbid it, and only root may take niceness back. Neither matters: it is a courtesy to the browsers,
+    and at the end, when they are gone, one to whoever waits for the end.
+    """
+    niceness += os.getpriority(os.PRIO_PROCESS, 0)
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
