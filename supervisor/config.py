@@ -21,9 +21,12 @@ from supervisor.errors import UserError
 from supervisor.fleet_size import FleetSize
 from supervisor.quiet_hours import ALLOWED, QuietHours
 from supervisor.settings import CATALOGUE, PREFIX, Setting, Settings, shown
+from supervisor.views.text import clean
 
 __all__ = ["CATALOGUE", "Resolved", "Setting", "Settings", "SettingsError", "policy", "resolve", "shown"]
 
+_FILE_LIMIT = 1_000_000
+"""Bytes of a settings file."""
 _OTHER_VARIABLES = ("NIGHTFLEET_DEMO_", "NIGHTFLEET_MARK")
 """Beginnings of variables that are ours and no settings: the demo's address and login, the mark of a worker's tree."""
 
@@ -93,13 +96,18 @@ def policy(settings: Settings) -> Policy:
 def _from_toml(path: Path) -> dict[str, _Given]:
     try:
         with path.open("rb") as file:
-            table = tomllib.load(file)
+            content = file.read(_FILE_LIMIT + 1)
+        if len(content) > _FILE_LIMIT:
+            raise SettingsError(f"the settings file {path} is larger than {_FILE_LIMIT} bytes; it holds no settings")
+        table = tomllib.loads(content.decode())
     except OSError as error:
         raise SettingsError(
             f"the settings file {path} cannot be read: {(error.strerror or str(error)).lower()}"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"the settings file {path} is not TOML: it is nested too deeply") from error
+    except ValueError as error:  # of TOML, UTF-8, a date that is none, a number of more digits than Python reads
+        raise SettingsError(f"the settings file {path} is not TOML: {clean(str(error))}") from error
     for key in table:
         if key not in CATALOGUE:
             raise SettingsError(f"{path} has the unknown setting {shown(key)}; {_nearest(key)}")
@@ -114,7 +122,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
             continue
         if name not in variables:
             hint = _nearest(name.removeprefix(PREFIX).lower(), PREFIX)
-            raise SettingsError(f"the environment variable {name} names no setting; {hint}")
+            raise SettingsError(f"the environment variable {clean(name)} names no setting; {hint}")
         if value:
             found[variables[name].name] = _Given(value, f"environment variable {name}", textual=True)
     return found

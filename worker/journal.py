@@ -39,6 +39,7 @@ class Journal:
             backtrace=False,
             diagnose=False,  # it would print the values of variables, passwords among them
             catch=True,
+            errors="backslashreplace",  # the name of a file, or what a page says, may be no text
         )
 
     def move(self, place: Adopt) -> None:

@@ -44,6 +44,7 @@ class Journal:
             backtrace=False,
             diagnose=False,  # it would print the values of variables
             catch=True,
+            errors="backslashreplace",  # the name of a file may be no text
         )
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()

@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,7 @@ LINE_LIMIT = 64 * 1024
 REFERENCE_LIMIT = 1_000
 """Characters that a reference may have."""
 _HTML = ("<!doctype", "<html", "<head", "<body", "<?xml")
+_HALF = re.compile("[\ud800-\udfff]")
 _SEPARATORS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 
 
@@ -51,7 +53,7 @@ def read_references(
     Raises:
         ReferencesError: it cannot be read, is no such text, or there is no reference in it.
     """
-    if len(delimiter) != 1 or delimiter in '\r\n"':
+    if len(delimiter) != 1 or delimiter in '\r\n"\0' or not delimiter.isascii():
         raise ReferencesError(f"{delimiter!r} cannot separate the fields of a CSV; give one character, such as , or ;")
     name = str(data) if isinstance(data, Path) else str(getattr(data, "name", "the input"))
     name = "standard input" if name == "<stdin>" else name
@@ -77,8 +79,9 @@ def read_references(
 def _as_text(file: BinaryIO, encoding: str, name: str) -> io.TextIOWrapper:
     try:
         encoding = codecs.lookup(encoding).name
-    except LookupError as error:
-        raise ReferencesError(f"{encoding!r} is no text encoding; utf-8 and cp1252 are common ones") from error
+        io.TextIOWrapper(io.BytesIO(), encoding=encoding)  # there are codecs from bytes to bytes, too
+    except (LookupError, ValueError) as error:
+        raise ReferencesError(f"{encoding[:60]!r} is no text encoding; utf-8 and cp1252 are common ones") from error
     buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(_Unbuffered(file))
     start = buffered.peek(4)[:4]
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -172,6 +175,8 @@ def _collect(found: Iterator[str], source: _Source) -> ReferenceList:
             raise source.wrong(
                 f"holds a reference of {len(reference)} characters; at most {REFERENCE_LIMIT} are allowed"
             )
+        if _HALF.search(reference):
+            raise source.wrong("holds half a character, which some encodings can write; the file is damaged")
         total += 1
         names[reference] = None
     if not names:

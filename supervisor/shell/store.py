@@ -1,6 +1,7 @@
 """Publishing, discarding and reading exports, in threads of their own; the answers come back as events."""
 
 import shutil
+import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -110,7 +111,7 @@ class Store:
     def _load_inventory(self, command: LoadInventory) -> None:
         folder = self._directory.errand_staging(command.errand)
         source = folder / command.file
-        if source.parent != folder or not source.is_file():
+        if source.parent != folder or folder.is_symlink() or not _is_ordinary(source):
             self._reject(command, "the worker named a file that it did not bring")
             return
         try:
@@ -141,3 +142,11 @@ class Store:
         discard = DiscardErrand(command.errand, "export", Kind.EXPORT_INVALID.value, reason)
         self._journal.note(self._publisher.discard_errand(discard))
         self._inbox.put(InventoryRejected(reason))
+
+
+def _is_ordinary(file: Path) -> bool:
+    """Say whether it is a file, and no link to one; any text may stand for its name."""
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except (OSError, ValueError):
+        return False

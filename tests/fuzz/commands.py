@@ -72,15 +72,16 @@ def call(path: Path, *words: str) -> Answer:
 
 def start(path: Path) -> Answer:
     """Begin a run as `start` does, up to the moment at which the first worker would be started."""
-    with as_anybody():
+    complaint = io.StringIO()  # loguru, too, complains there
+    with as_anybody(), contextlib.redirect_stderr(complaint):
         directory = RunDirectory(path)
         try:
             directory.create()
             tried = login_memory.credentials(directory, "lot", (), {})
             plan = Plan(Settings(), "lot", "", path, None, None, "", {}, "quiet", tried)
-            return Answer(night.run(plan), "", "")
+            return Answer(night.run(plan), "", complaint.getvalue())
         except UserError as error:
-            return Answer(error.exit_code, "", f"nightfleet: {error}\n")
+            return Answer(error.exit_code, "", f"{complaint.getvalue()}nightfleet: {error}\n")
 
 
 def up_to_the_first_worker(one: night._Night) -> Finish:

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 from supervisor.core.records import Entry, Incident
-from supervisor.shell import linux, login_memory
+from supervisor.shell import login_memory, sweep
 from supervisor.shell.ledger_schema import write_ahead_log
+from supervisor.shell.trees import Tree
 from supervisor.views.report import write_report
 from supervisor.views.status import write_status
 from supervisor.views.tracking import write_tracking
@@ -108,10 +109,7 @@ def _night(path: Path) -> Store:
     (path / "inventory.csv").write_text("Stock No\n" + "\n".join(REFS))
     _logs(store)
     login_memory.remember(store.run, login_memory.credentials(store.run, "lot", (), {}))
-    store.run.processes.write_text(
-        f'{{"world": "{linux.world()}", "supervisor": [4000000, 5], "guardian": null, "trees": [{{"marker": '
-        f'"{store.ledger.run_id}.1-2.w1.1", "child": [4000001, 7], "sessions": [], "temp_dir": ""}}]}}'
-    )
+    sweep.record(store.run.processes, [Tree(f"{store.ledger.run_id}.1-2.w1.1", 2**30, 7)], (2**30 + 1, 7))
     store.run.lock().release()
     return store
 

@@ -244,6 +244,7 @@ FOUND: list[tuple[str, Damage, tuple[str, ...], int, str]] = [
     ("finished", Swapped("failures/F/attempt-2/error.txt", "pipe"), ("explain", "F"), 0, "evidence in"),
     ("finished", Closed("failures/F", 0), ("status",), 0, "failures/F"),
     ("finished", Doubled("failures/P/attempt-1", "b\udcff", move=False), ("explain", "P"), 0, "failures/P/b\ufffd"),
+    ("finished", Doubled("documents/A-1", "b\udcff", move=False), ("start",), 3, ""),
     ("cut off", Filled(".nightfleet/replaced/22-C/manifest.json", b"{"), ("verify", "--repair"), 1, "written anew"),
 ]
 """What was found by the tests above, and once ended in an error of the program, waited for ever, or did harm."""

@@ -187,6 +187,38 @@ def test_a_frame_that_never_ends_is_refused_at_its_limit(header: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "frame",
+    [
+        b"\xd6\xff\x00\x00\x00\x01",  # a time
+        b"\xc7\x05\xff\x00\x00\x00\x00\x01",  # a time of a length that none has
+        b"\xd7\xff\xff\xff\xff\xff\xff\xff\xff\xff",  # a time of more nanoseconds than a second has
+        b"\xc7\x00\x2a",  # an extension without content
+        b"\xc9\xff\xff\xff\xff\x01" + b"x" * 100,  # an extension of 4 GiB, for which one waits
+        b"\x81\xa1t\xa3\xed\xa0\x80",  # half a character
+        b"\x81\xa1t\xa5Nobod",  # a message that is none
+        b"\x82\xa1t\xa5Ready\xa1t\xa5Nobod",  # a name twice: the last one counts
+        b"\x81\x90\x01",  # a list for a key
+        b"\x81\xc0\x01",  # nothing for a key
+        b"\x80",
+        b"\xc4\x00",
+        b"\xa0",
+        b"\xc1",
+    ],
+)
+def test_what_msgpack_knows_and_the_protocol_does_not_is_refused(frame: bytes) -> None:
+    """At once or, where more may come, not before; what follows is never taken for a message."""
+    found, refusal = _decode(from_worker(), [frame, encode(Ready())])
+    assert found == []
+    assert refusal or frame.startswith(b"\xc9")
+
+
+def test_a_field_that_is_there_twice_counts_once() -> None:
+    """The last one, as in any map; it is still a message of the protocol."""
+    frame = b"\x84\xa1t\xa5Hello\xa3pid\x01\xa7version\x01\xa3pid\x02"
+    assert _decode(from_worker(), [frame]) == ([Hello(1, 2)], "")
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("attempt", -1),
