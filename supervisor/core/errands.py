@@ -115,7 +115,7 @@ def _control_failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
     match kind:
         case Kind.SESSION_EXPIRED:
             run.controls.put_last(ref)
-            session_lost(run, slot.number, slot.generation, 0)
+            session_lost(run, slot.number, slot.generation, 0, run.now)
         case Kind.RATE_LIMITED:
             throttle(run, failure.retry_after)
         case Kind.LOGIN_REFUSED:
@@ -237,7 +237,7 @@ def failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
         run.end(EXIT_RECIPE, f"{what}: {message}")
         return
     if kind is Kind.SESSION_EXPIRED and exporting:
-        session_lost(run, slot.number, session.generation, 0)
+        session_lost(run, slot.number, session.generation, 0, run.now)
         return
     session.failed(run.now, min(run.policy.retry_delay * 2.0 ** min(session.tries, 30), run.policy.retry_delay_limit))
     if kind is not Kind.RATE_LIMITED:
@@ -254,7 +254,7 @@ def _unproven(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
     session = run.sessions.of(slot.number)
     run.incident("errand_failed", f"the session was not proven: {failure.kind}: {failure.message}", level="WARNING")
     if failure.kind is Kind.SESSION_EXPIRED:
-        session_lost(run, slot.number, slot.generation, 0)
+        session_lost(run, slot.number, slot.generation, 0, run.now)
     elif session.unsure:
         session.unsure = False  # the references will tell
     else:

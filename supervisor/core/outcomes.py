@@ -216,16 +216,19 @@ def throttle(run: RunState, retry_after: float | None) -> None:
     run.incident("throttled", _breaker_text(run), level="WARNING")
 
 
-def session_lost(run: RunState, slot: int, generation: int, ref_id: int) -> None:
-    """The worker in this slot met the login page with the session of this generation, for this reference (0: none)."""
+def session_lost(run: RunState, slot: int, generation: int, ref_id: int, begun: float) -> None:
+    """The worker in this slot met the login page with the session of this generation, for this reference (0: none).
+
+    What it was sent for was handed out at `begun`; that it took long to say so makes no session old.
+    """
     session = run.sessions.of(slot)
-    young = run.now - session.since <= run.policy.stolen_window
+    young = begun - session.since <= run.policy.stolen_window
     if not session.expired(generation, ref_id, young=young):
         return
     what = "it logs in again" if run.sessions.own else "one worker logs in again while the others wait"
     run.incident("session_lost", f"the session is gone; {what}", level="WARNING")
     if not session.is_known_loser(ref_id):
-        run.sessions.thief.lost(session, slot, ref_id, run.now)
+        run.sessions.thief.lost(session, slot, ref_id, run.now, young=young)
     _recall_unproven(run, session)
     if session.hopeless and (session.in_question or run.controls.next() is None):
         sessions_hopeless(run)
@@ -266,7 +269,7 @@ def _is_charged(run: RunState, attempt: Attempt, failure: Failed) -> bool:
         case Kind.INTERRUPTED if run.stage is not Stage.RUNNING:
             return False  # whoever stops a run may do so as often as they like; a machine short of room is bounded
         case Kind.SESSION_EXPIRED:
-            session_lost(run, attempt.slot, attempt.generation, reference.ref_id)
+            session_lost(run, attempt.slot, attempt.generation, reference.ref_id, attempt.begun)
         case Kind.FORBIDDEN:
             _forbidden(run, attempt)
         case _ if _is_of_the_machine(run, attempt, kind):

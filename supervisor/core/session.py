@@ -181,9 +181,9 @@ class Thief:
         self._counted_at = -1.0
         self._excused: set[int] = set()
 
-    def lost(self, session: Session, slot: int, ref_id: int, now: float) -> None:
+    def lost(self, session: Session, slot: int, ref_id: int, now: float, *, young: bool) -> None:
         """A session was found gone by the worker in this slot, for this reference."""
-        if now - session.since > self._window:
+        if not young:
             self._suspects.clear()
             self._confirmed = 0
         elif ref_id and (session.proven_last > self._counted_at or slot in self._excused):

@@ -151,10 +151,22 @@ def test_sessions_that_live_for_a_while_are_not_stolen() -> None:
     """A site that ends every session after two minutes costs logins, not the run."""
     play = Playbook.working(*(f"R{number}" for number in range(40)), workers=1)
     for _ in range(12):
-        _lose(play.after(QUIET.stolen_window + 1.0), 1)
+        play.after(QUIET.stolen_window + 1.0).succeed(1)
+        _lose(play.after(QUIET.stolen_window - 2.0), 1)
+        _log_in(play.after(1.0), 1)
+    assert play.machine.run.ending is None
+
+
+def test_that_a_reference_takes_long_makes_its_session_no_older() -> None:
+    """Who is slow to meet the login page was handed the reference soon after the login all the same."""
+    play = Playbook.working(*(f"R{number}" for number in range(12)), workers=1)
+    for _ in range(QUIET.stolen_sessions):
+        assert play.machine.run.ending is None
+        _lose(play.after(QUIET.stolen_window + 10.0), 1)
         _log_in(play.after(1.0), 1)
         play.after(1.0).succeed(1)
-    assert play.machine.run.ending is None
+    assert play.machine.run.ending is not None
+    assert "taken away" in play.machine.run.ending.reason
 
 
 # ------------------------------------------------------------------------------------------------- logins of one's own

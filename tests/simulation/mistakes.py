@@ -743,7 +743,7 @@ def never_notices_that_logins_end_each_other(patch: Patch) -> None:
 @mistake_in(Trouble.FORBIDDEN, workers=1)
 def stops_for_forbidden_pages(patch: Patch) -> None:
     def credulous(run: RunState, attempt: Any) -> None:
-        outcomes.session_lost(run, attempt.slot, attempt.generation, attempt.reference.ref_id)
+        outcomes.session_lost(run, attempt.slot, attempt.generation, attempt.reference.ref_id, attempt.begun)
 
     patch.setattr(outcomes, "_forbidden", credulous)
 
