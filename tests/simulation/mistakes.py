@@ -666,9 +666,9 @@ def takes_a_page_that_everybody_gets_for_the_references_own(patch: Patch) -> Non
 def stops_when_references_always_show_the_login_page(patch: Patch) -> None:
     lost = outcomes.session_lost
 
-    def hasty(run: RunState, slot: int, generation: int, ref_id: int) -> None:
+    def hasty(run: RunState, slot: int, generation: int, ref_id: int, begun: float) -> None:
         run.sessions.of(slot).in_question = True
-        lost(run, slot, generation, ref_id)
+        lost(run, slot, generation, ref_id, begun)
 
     patch.setattr(outcomes, "session_lost", hasty)
 
