@@ -70,6 +70,8 @@ a reference kills every child
 no child ever starts, for want of a browser or with a broken recipe
     chaos/test_children.py::test_workers_that_never_start_end_the_run_and_not_the_references
     end_to_end/test_refusals.py::test_a_browser_that_is_none_is_refused
+a worker fails where others succeed
+    chaos/test_children.py::test_a_worker_that_fails_where_others_succeed_is_made_afresh
 a recipe cannot recover
     chaos/test_children.py::test_a_recipe_that_cannot_recover_gets_another_browser
 a child's memory passes its limit in mid-task

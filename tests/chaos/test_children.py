@@ -85,6 +85,20 @@ def test_a_reference_that_kills_every_worker_fails_with_that_verdict(begin: Begi
     assert max(whole, key=lambda entry: str(entry["finished_at"]))["ref"] == BAD
 
 
+@pytest.mark.long
+def test_a_worker_that_fails_where_others_succeed_is_made_afresh(
+    begin: Begin, open_site: OpenSite, tmp_path: Path
+) -> None:
+    """A fresh browser does not help it, a fresh process does; no reference is given up for what it did."""
+    site = open_site(24)
+    run = begin(site.url, f"{RECIPES}:Sick", workers=2, sick_failures=2, worker_delay=0.3)
+    run.environ["FIRST_TIME_MARK"] = str(tmp_path / "was-here")
+    assert run.run() == 0, run.said + run.log
+    run.check(site.truth)
+    browser, process = (run.log.find(f"it gets a fresh {what}") for what in ("browser", "process and profile"))
+    assert 0 < browser < process
+
+
 def test_workers_that_never_start_end_the_run_and_not_the_references(begin: Begin, open_site: OpenSite) -> None:
     """Exit code 5 after so many in a row, nothing charged, nothing left; with a sound recipe the same run completes."""
     site = open_site(4)

@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.protocol import FromWorker, Succeeded
-from worker.site import Inventory
+from worker.protocol import FromWorker, Kind, Succeeded
+from worker.site import Inventory, SiteFailure
 from worker.sites.demo.recipe import Demo
 from worker.work import Worker
 
@@ -168,6 +168,21 @@ class Stubborn(_Once):
         while True:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(3600)
+
+
+class Sick(Demo):
+    """The first worker that gets anything to do fails at everything, whatever its browser, as long as it lives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sick: bool | None = None
+
+    async def process(self, visit: "Visit", reference: str) -> None:
+        if self._sick is None:
+            self._sick = not _was_here()
+        if self._sick:
+            raise SiteFailure(Kind.RECIPE_ERROR, "deliberate: nothing comes of anything here")
+        await super().process(visit, reference)
 
 
 class RaisesInLogIn(Demo):

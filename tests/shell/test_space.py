@@ -1,5 +1,6 @@
 """Room on the disks: pauses, their end, and the early word; the file systems are told, not filled."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,35 @@ def test_a_file_system_without_inodes_left_is_full(disks: Disks, folders: tuple[
     watched = Space(*folders, reserve=_GB)
     disks.rooms[run] = disks.rooms[run]._replace(inodes=1_999)
     assert watched.look() == PauseRequested("disk", "only 1999 more files fit on the disk, 2000 are kept free")
+    disks.rooms[run] = disks.rooms[run]._replace(inodes=2_400)
+    assert watched.look() is None, "so that it does not flap"
+    disks.rooms[run] = disks.rooms[run]._replace(inodes=2_500)
+    assert watched.look() == ResumeRequested("disk")
     disks.rooms[run] = disks.rooms[run]._replace(inodes=0, all_inodes=0)
     assert watched.look() == ResumeRequested("disk")
+
+
+def test_a_real_file_system_whose_inodes_run_out_pauses_and_goes_on_when_files_are_gone(tmp_path: Path) -> None:
+    """A thousand files fit on it, a tenth of them is kept free; bytes are never short."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=1000", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    try:
+        watched = Space(disk, disk, reserve=1_000_000)
+        assert watched.look() == ResumeRequested("disk")
+        for number in range(940):
+            (disk / str(number)).touch()
+        event = watched.look()
+        assert isinstance(event, PauseRequested)
+        assert event.reason.endswith("more files fit on the disk, 100 are kept free")
+        for number in range(200):
+            (disk / str(number)).unlink()
+        assert watched.look() == ResumeRequested("disk")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)  # noqa: S607 - wherever it is
 
 
 def test_a_small_disk_of_temporary_files_is_kept_free_by_a_tenth(disks: Disks, folders: tuple[Path, Path]) -> None:
