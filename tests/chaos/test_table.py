@@ -37,7 +37,7 @@ def test_every_trouble_has_tests_and_they_exist() -> None:
             function, _, variant = rest.removesuffix("]").partition("[")
             file = HERE.parent / path
             assert function in _functions(file), name
-            source = "".join(path.read_text() for path in file.parent.glob("*.py"))
+            source = "".join(path.read_text() for path in file.parent.rglob("*.py"))
             assert variant in source or all(word in source for word in variant.split("-")), name
 
 
