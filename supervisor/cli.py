@@ -45,6 +45,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "unit": ("unit", "A systemd unit, for a machine that does it by itself."),
     "completion": ("completion", "A shell that completes commands, options and references."),
 }
+_SENTENCE_LIMIT = 8_000
 _HIDDEN = {"_clerk": "clerk", "_page": "page"}
 
 _EXAMPLES = """\
@@ -136,11 +137,18 @@ def _verdict(error: BaseException) -> tuple[str, int]:
         case click.ClickException():
             return f"{NAME}: {_sentence(error)}", Exit.USAGE
         case UserError():
-            return f"{NAME}: {error}", error.exit_code
+            return f"{NAME}: {_harmless(str(error))}", error.exit_code
         case KeyboardInterrupt() | click.Abort():
             return f"{NAME}: interrupted", Exit.STOPPED
         case _:
             return f"{NAME}: {_crash_sentence(error)}", Exit.MACHINE
+
+
+def _harmless(sentence: str) -> str:
+    """Return a sentence as one line for a terminal: it may quote what a site sent, or what a damaged file holds."""
+    from supervisor.views.text import clean  # noqa: PLC0415 - not for --help
+
+    return clean(sentence, _SENTENCE_LIMIT)
 
 
 def _sentence(error: click.ClickException) -> str:

@@ -74,6 +74,14 @@ _CONTRADICTIONS = {
     " AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.id = r.attempt AND a.reference_id = r.id)",
 }
 """What the records of a run never bring about: the sentence, and how to find it."""
+_TIMES = {
+    "meta": ("created_at",),
+    "run": ("started_at", "ended_at"),
+    "reference": ("started_at", "finished_at", "retry_at"),
+    "attempt": ("started_at", "ended_at"),
+    "incident": ("at",),
+}
+"""By table: the columns that hold times, as `ledger_schema.utc` writes them."""
 
 
 class LedgerReader:
@@ -268,6 +276,11 @@ class LedgerReader:
         for sentence, sql in _CONTRADICTIONS.items():
             for found in self._rows(f"{sql} LIMIT 5"):
                 yield sentence.format(*found)
+        for table, columns in _TIMES.items():
+            for column in columns:
+                wrong = f"SELECT id FROM {table} WHERE {column} IS NOT strftime('%Y-%m-%dT%H:%M:%fZ', {column}) LIMIT 5"  # noqa: S608 - names from above
+                for (row,) in self._rows(wrong):
+                    yield f"{column} of {table} {row} is no time"
         rows = (self.with_documents(), self.attempts(), self.incidents(), self.runs(), [self.meta()])
         deque(itertools.chain(*rows), maxlen=0)
 

@@ -135,6 +135,7 @@ class RunDirectory:
                     f"{self.path} is no run directory and is not empty (there is {found.name!r} in it); "
                     "give a new or an empty directory"
                 )
+            self._check_places()
             # The private folder comes first: with it, a directory whose making was interrupted is known as ours.
             for folder in (self.private, self.staging_root, self.documents, self.failures, self.logs):
                 folder.mkdir(exist_ok=True)
@@ -143,7 +144,6 @@ class RunDirectory:
             raise RunDirectoryError(f"{error.filename} is a file, and a directory is needed there") from error
         except OSError as error:
             raise self._unwritable(error) from error
-        self._check_places()
 
     def check(self) -> None:
         """Check that this is a run directory, for those who only read it.

@@ -81,7 +81,8 @@ def start(path: Path) -> Answer:
             plan = Plan(Settings(), "lot", "", path, None, None, "", {}, "quiet", tried)
             return Answer(night.run(plan), "", complaint.getvalue())
         except UserError as error:
-            return Answer(error.exit_code, "", f"{complaint.getvalue()}nightfleet: {error}\n")
+            sentence, code = cli._verdict(error)
+            return Answer(code, "", f"{complaint.getvalue()}{sentence}\n")
 
 
 def up_to_the_first_worker(one: night._Night) -> Finish:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from supervisor.shell.ledger_reader import LedgerReader
 from tests.fuzz import commands, damage, directories
 from tests.fuzz.commands import Answer
-from tests.fuzz.damage import Closed, Damage, Doubled, Filled, Gone, Page, Schema, Swapped, row
+from tests.fuzz.damage import Closed, Damage, Doubled, Filled, Gone, Page, Row, Schema, Swapped, row
 from tests.fuzz.directories import Base
 from tests.fuzz.effort import effort
 
@@ -244,6 +244,9 @@ FOUND: list[tuple[str, Damage, tuple[str, ...], int, str]] = [
     ("finished", Swapped("failures/F/attempt-2/error.txt", "pipe"), ("explain", "F"), 0, "evidence in"),
     ("finished", Closed("failures/F", 0), ("status",), 0, "failures/F"),
     ("finished", Doubled("failures/P/attempt-1", "b\udcff", move=False), ("explain", "P"), 0, "failures/P/b\ufffd"),
+    ("cut off", Row("reference", "retry_at", -1, 10), ("start",), 5, "retry_at of reference 1 is no time"),
+    ("finished", Swapped(".nightfleet", "out folder"), ("start",), 2, ".nightfleet is a link, and the folder itself"),
+    ("finished", row("meta", "site_name", 0, "\x1b[2J"), ("status",), 0, "ended at"),
     ("finished", Doubled("documents/A-1", "b\udcff", move=False), ("start",), 3, ""),
     ("cut off", Filled(".nightfleet/replaced/22-C/manifest.json", b"{"), ("verify", "--repair"), 1, "written anew"),
 ]
