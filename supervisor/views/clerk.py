@@ -27,6 +27,8 @@ from supervisor.views.status import Snapshot, read_status
 from supervisor.views.text import clean
 
 _TRACKING_INTERVAL = 10.0
+_FIRST_TRACKING = 4.0
+"""Seconds until the first one: the workers are at work by then, and a short run too finds its report prepared."""
 _TRACKING_SHARE = 50
 """A write that took so many seconds is followed by that many times as many without one."""
 _METRICS_INTERVAL = 10.0
@@ -87,7 +89,7 @@ def run(
 
 
 def _keep_books(run_dir: Path, papers: Papers, stdin_fd: int, over: threading.Event) -> None:
-    pause, trouble = _TRACKING_INTERVAL, ""
+    pause, trouble = _FIRST_TRACKING, ""
     done = False
     while not done:
         done = _ended(stdin_fd, pause)
