@@ -145,7 +145,10 @@ class Reading(Generic[_Row]):
         """
         place = -1
         try:
-            found: list[Any] = list(msgspec.structs.astuple(msgspec.convert(values, self._stored)))
+            msgspec.convert(values, self._stored)  # it changes nothing, and is only asked whether they may be
+            if not self._read:
+                return self._row(*values)
+            found = list(values)
             for place, read in self._read:
                 found[place] = read(found[place])
         except (msgspec.DecodeError, RecursionError) as error:
