@@ -1,8 +1,8 @@
 """What is to be done, in the imperative. The shell carries the commands of one event out in their order.
 
-`Write` comes before what depends on it: the shell holds every `Send`, `Discard` and `Finish`, and every `Say` of what
-came of an attempt, back until the records that were written before it are durable. `Spawn`, `Kill`, `Publish`,
-`DiscardErrand`, `LoadInventory` and any other `Say` depend on no record.
+`Write` comes before what depends on it: the shell holds every `Send`, `Discard`, `Withdraw` and `Finish`, and every
+`Say` of what came of an attempt, back until the records that were written before it are durable. `Spawn`, `Kill`,
+`Publish`, `DiscardErrand`, `LoadInventory` and any other `Say` depend on no record.
 """
 
 import msgspec
@@ -69,6 +69,14 @@ class Discard(msgspec.Struct, frozen=True):
     message: str
 
 
+class Withdraw(msgspec.Struct, frozen=True):
+    """What this attempt published does not count any more: take it out of the documents."""
+
+    attempt: int
+    ref_id: int
+    ref: str
+
+
 class DiscardErrand(msgspec.Struct, frozen=True):
     """A login, an export or a control came to nothing: keep its evidence, throw its staging folder away."""
 
@@ -111,4 +119,4 @@ class Finish(msgspec.Struct, frozen=True):
     reason: str
 
 
-Command = Write | Spawn | Send | Kill | Publish | Discard | DiscardErrand | LoadInventory | Say | Finish
+Command = Write | Spawn | Send | Kill | Publish | Discard | Withdraw | DiscardErrand | LoadInventory | Say | Finish

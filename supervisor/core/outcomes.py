@@ -8,7 +8,7 @@ import msgspec
 
 from supervisor.core.attempts import Attempt, Phase
 from supervisor.core.breaker import BreakerState, Suspect
-from supervisor.core.commands import Discard, Publish, Say
+from supervisor.core.commands import Discard, Publish, Say, Withdraw
 from supervisor.core.failures import RULES, Concern
 from supervisor.core.likeness import likeness
 from supervisor.core.queue import Reference, State
@@ -114,6 +114,7 @@ def _recall(run: RunState, attempt: int, reference: Reference) -> None:
     run.controls.forget(reference.ref)
     run.queue.recall(reference)
     run.write(SuccessDoubted(attempt, reference.ref_id))
+    run.do(Withdraw(attempt, reference.ref_id, reference.ref))
     detail = "fetched again: its documents came after the last proof of being logged in, and that session is over"
     run.write(Incident("recalled", detail, 0, reference.ref_id, attempt))
     run.do(Say("WARNING", detail, 0, reference.ref, attempt))

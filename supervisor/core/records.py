@@ -44,7 +44,7 @@ class AttemptFailed(msgspec.Struct, frozen=True):
 class SuccessDoubted(msgspec.Struct, frozen=True):
     """An attempt that had succeeded does not count: its documents may have come without a session.
 
-    The reference is pending again; what it brought stays in place until the next attempt replaces it.
+    The reference is pending again, and what it brought is taken out of the documents (`Withdraw`).
     """
 
     attempt: int

@@ -20,6 +20,7 @@ from supervisor.core.commands import (
     Say,
     Send,
     Spawn,
+    Withdraw,
     Write,
 )
 from supervisor.core.events import Event, LoopStalled, SendDelayed, TimePassed
@@ -72,6 +73,9 @@ class StorePort(Protocol):
 
     def discard(self, command: Discard) -> None:
         """Keep the evidence, remove the staging folder."""
+
+    def withdraw(self, command: Withdraw) -> None:
+        """Take documents that do not count any more out of their place."""
 
     def discard_errand(self, command: DiscardErrand) -> None:
         """As `discard`, of a login or an export."""
@@ -130,7 +134,7 @@ class Conductor:
             match command:
                 case Write(record=record):
                     self._records.append(record)
-                case Send() | Discard() | Finish():
+                case Send() | Discard() | Withdraw() | Finish():
                     self._dependent.append(command)
                 case Say(attempt=attempt, incident="") if attempt:
                     self._dependent.append(command)
@@ -185,6 +189,8 @@ class Conductor:
                 self._store.publish(command)
             case Discard():
                 self._store.discard(command)
+            case Withdraw():
+                self._store.withdraw(command)
             case DiscardErrand():
                 self._store.discard_errand(command)
             case LoadInventory():

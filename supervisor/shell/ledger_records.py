@@ -146,7 +146,7 @@ def _failed(db: sqlite3.Connection, record: AttemptFailed, at: str, wall: float)
 
 
 def _doubted(db: sqlite3.Connection, record: SuccessDoubted) -> None:
-    """The rows of its documents stay as long as the documents do."""
+    """Its documents are taken away, here first: what a crash leaves of them belongs to nothing."""
     cursor = db.execute(
         "UPDATE reference SET state = 'pending', attempts = attempts - 1, worker = NULL, finished_at = NULL"
         " WHERE id = ? AND state = 'completed' AND attempt = ? AND attempts > 0",
@@ -159,6 +159,7 @@ def _doubted(db: sqlite3.Connection, record: SuccessDoubted) -> None:
         (Kind.SESSION_EXPIRED.value, "the session was found gone afterwards", record.attempt, record.ref_id),
     )
     expect_one(db, cursor, record.ref_id, f"recalled from attempt {record.attempt}")
+    db.execute("DELETE FROM document WHERE reference_id = ?", (record.ref_id,))
 
 
 def _forgiven(db: sqlite3.Connection, record: AttemptForgiven) -> None:

@@ -13,12 +13,12 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from supervisor.core.commands import Discard, DiscardErrand, Publish
+from supervisor.core.commands import Discard, DiscardErrand, Publish, Withdraw
 from supervisor.core.events import Published, PublishFailed
 from supervisor.shell import files, linux
-from supervisor.shell.manifest import MANIFEST, Listed, Manifest, examine, open_folder, unsafe_name
+from supervisor.shell.manifest import MANIFEST, Listed, Manifest, examine, open_folder, read_manifest, unsafe_name
 from supervisor.shell.placement import place
-from supervisor.shell.run_directory import RunDirectory, atomic_write
+from supervisor.shell.run_directory import RunDirectory, atomic_write, stamp
 from worker.protocol import Kind
 
 EVIDENCE_FILES = 20
@@ -109,6 +109,25 @@ class Publisher:
                 f"evidence of attempt {command.attempt} could not be kept, or its staging folder not removed: {error}"
             )
         return ""
+
+    def withdraw(self, command: Withdraw, wall: float) -> Path | None:
+        """Move what an attempt published into quarantine, durably, unless something newer is in its place.
+
+        Args:
+            command: the attempt.
+            wall: now, seconds since the epoch.
+
+        Returns:
+            Where it is now; None when it was not in its place.
+
+        Raises:
+            OSError: it could not be moved. It is then set aside by the next start.
+        """
+        folder = self._run.documents / self._folder_of(command.ref_id)
+        manifest = read_manifest(folder)
+        if manifest is None or manifest.attempt != command.attempt:
+            return None
+        return self._run.set_aside(folder, stamp(wall))
 
     def discard_errand(self, command: DiscardErrand) -> str:
         """Keep the evidence of a login or export that came to nothing, and remove its staging folder.

@@ -8,7 +8,6 @@ every byte.
 
 import os
 import re
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from supervisor.shell.ledger_rows import AttemptRow, ReferenceRow
 from supervisor.shell.manifest import condition, quick_faults, read_manifest
 from supervisor.shell.placement import finish_replacements
 from supervisor.shell.publisher import keep_evidence, remove_staging
-from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, fsync_directory
+from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, fsync_directory, stamp
 from worker.protocol import Kind
 
 
@@ -185,11 +184,6 @@ def reopen(run: RunDirectory, ledger: Ledger, reference: ReferenceRow, why: str,
     folder = run.documents / reference.folder
     if os.path.lexists(folder):
         run.set_aside(folder, stamp(wall))
-
-
-def stamp(wall: float) -> str:
-    """Return the UTC time that names a folder in quarantine."""
-    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H%M%SZ")
 
 
 def _is_number(name: str) -> bool:

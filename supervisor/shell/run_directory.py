@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -280,6 +281,11 @@ class RunDirectory:
     def _unwritable(self, error: OSError) -> RunDirectoryUnwritableError:
         cause = _UNWRITABLE.get(error.errno or 0, error.strerror or str(error))
         return RunDirectoryUnwritableError(f"the run directory {self.path} cannot be written: {cause}")
+
+
+def stamp(wall: float) -> str:
+    """Return the UTC time that names a folder in quarantine; `wall` is in seconds since the epoch."""
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H%M%SZ")
 
 
 def fsync_directory(path: Path) -> None:

@@ -2,11 +2,12 @@
 
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from supervisor.core.commands import Discard, DiscardErrand, LoadInventory, Publish
+from supervisor.core.commands import Discard, DiscardErrand, LoadInventory, Publish, Withdraw
 from supervisor.core.events import InventoryLoaded, InventoryRejected, PublishFailed
 from supervisor.shell.evidence_limits import EvidenceLimits
 from supervisor.shell.inbox import Broken, Inbox
@@ -53,6 +54,10 @@ class Store:
         """Keep the evidence of a failed attempt, remove the rest."""
         self._begin(lambda: self._discard(command))
 
+    def withdraw(self, command: Withdraw) -> None:
+        """Move documents that do not count any more into quarantine."""
+        self._begin(lambda: self._withdraw(command))
+
     def discard_errand(self, command: DiscardErrand) -> None:
         """Keep the evidence of a failed login or export, remove the rest."""
         self._begin(lambda: self._journal.note(self._publisher.discard_errand(command)))
@@ -95,6 +100,16 @@ class Store:
             trouble = f"the evidence of attempt {command.attempt} could not be kept: {error}"
         if trouble:
             self._journal.note(trouble, "WARNING")
+
+    def _withdraw(self, command: Withdraw) -> None:
+        try:
+            kept = self._publisher.withdraw(command, time.time())
+        except OSError as error:
+            text = f"the doubted documents of {command.ref} could not be taken away, which the next start does: {error}"
+            self._journal.note(text, "WARNING")
+            return
+        if kept is not None:
+            self._journal.note(f"the doubted documents of {command.ref} are in {kept}")
 
     def _keep_within_limits(self, folder: Path) -> None:
         try:

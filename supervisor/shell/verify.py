@@ -19,8 +19,8 @@ from supervisor.shell.manifest import (
     read_manifest,
     unsafe_name,
 )
-from supervisor.shell.reconcile import Finding, Trouble, reconcile, reopen, stamp
-from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, atomic_write
+from supervisor.shell.reconcile import Finding, Trouble, reconcile, reopen
+from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, atomic_write, stamp
 from supervisor.views.tracking import disagreement, write_tracking
 
 _FORMER_PARTS = 3

@@ -22,7 +22,7 @@ from pathlib import Path
 import pebble
 import psutil
 
-from supervisor.core.commands import Discard, DiscardErrand, LoadInventory, Publish
+from supervisor.core.commands import Discard, DiscardErrand, LoadInventory, Publish, Withdraw
 from supervisor.core.events import Published
 from supervisor.core.machine import Machine
 from supervisor.core.policy import Policy
@@ -102,6 +102,9 @@ class NothingToStore:
 
     def discard(self, command: Discard) -> None:
         """Have nothing to remove."""
+
+    def withdraw(self, command: Withdraw) -> None:
+        """Nothing is in place."""
 
     def discard_errand(self, command: DiscardErrand) -> None:
         """Nothing was staged."""

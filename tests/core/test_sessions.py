@@ -46,6 +46,8 @@ def test_what_was_fetched_after_the_last_proof_of_a_lost_session_is_fetched_agai
     play.after(1.0).succeed(2)  # C began after B was there, and proves it
     commands = _lose(play.after(1.0), 1)  # A meets the login page
     assert [record.ref_id for record in records(commands, SuccessDoubted)] == [3]
+    (withdrawn,) = [command for command in commands if isinstance(command, co.Withdraw)]
+    assert (withdrawn.ref_id, withdrawn.ref) == (3, "C")
     assert play.totals() == (3, 0, 1, 1, 0)
     (_, login), *_ = _sent(commands, LogIn)
     assert isinstance(login, LogIn)

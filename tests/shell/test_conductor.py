@@ -1,7 +1,7 @@
 """The conductor: what depends on a record waits until that record is on disk; everything else is done at once."""
 
 from supervisor.core.backlog import Backlog
-from supervisor.core.commands import Discard, DiscardErrand, Kill, LoadInventory, Publish, Say
+from supervisor.core.commands import Discard, DiscardErrand, Kill, LoadInventory, Publish, Say, Withdraw
 from supervisor.core.events import (
     LoopStalled,
     Published,
@@ -44,6 +44,9 @@ class Ports:
 
     def discard(self, command: Discard) -> None:
         self.done.append(f"discard {command.attempt}")
+
+    def withdraw(self, command: Withdraw) -> None:
+        self.done.append(f"withdraw {command.attempt}")
 
     def discard_errand(self, command: DiscardErrand) -> None:
         self.done.append(f"discard errand {command.errand}")

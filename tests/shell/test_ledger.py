@@ -124,15 +124,16 @@ def test_an_attempt_can_be_forgiven_afterwards(store: Store) -> None:
         store.ledger.apply(forgiven[:1], WALL)
 
 
-def test_a_success_that_is_doubted_makes_its_reference_pending_and_keeps_its_documents(store: Store) -> None:
-    """The attempt is taken back; what it brought is accounted for until the next attempt replaces it."""
+def test_a_success_that_is_doubted_makes_its_reference_pending_without_documents(store: Store) -> None:
+    """The attempt is taken back, and what it brought is no longer accounted for."""
     (entry,) = entries(store, "A")
     store.start(entry, 1)
-    store.ledger.apply([AttemptSucceeded(1, entry.ref_id, (), ())], WALL)
+    store.ledger.apply([AttemptSucceeded(1, entry.ref_id, store.stage(1, {"a.pdf": pdf("a")}), ())], WALL)
     store.ledger.apply([SuccessDoubted(1, entry.ref_id)], WALL)
     assert totals(store) == Totals(total=1, pending=1)
     assert [one.attempts for one in store.ledger.backlog(WALL).entries] == [0]
     with LedgerReader(store.run.ledger) as reader:
+        assert not reader.documents(entry.ref_id)
         attempt = reader.attempt(1)
         assert attempt is not None
         assert (attempt.outcome, attempt.kind) == ("uncounted", "session_expired")

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from supervisor.core.commands import DiscardErrand
+from supervisor.core.commands import DiscardErrand, Withdraw
 from supervisor.core.events import Published, PublishFailed
 from supervisor.core.records import Entry
 from supervisor.shell import manifest, publisher
 from supervisor.shell.folders import candidates
-from tests.shell.stores import Store, pdf
+from tests.shell.stores import WALL, Store, pdf
 from worker.protocol import Document, Kind
 
 
@@ -366,3 +366,21 @@ def test_a_document_that_grows_while_it_is_read_does_not_hold_the_publisher(stor
     endless = Document("zero", "", 0, "0" * 64, pages=None)
     (store.run.staging(1) / "zero").symlink_to("/dev/zero")
     assert isinstance(store.publish(entry, 1, (endless,)), PublishFailed)
+
+
+def test_what_an_attempt_published_is_withdrawn_into_quarantine(store: Store, entry: Entry) -> None:
+    """Nothing of it is lost, and nothing of it stands among the documents; a second time there is nothing to do."""
+    assert isinstance(store.publish(entry, 1, store.stage(1, {"invoice.pdf": pdf("doubted")})), Published)
+    kept = store.publisher.withdraw(Withdraw(1, entry.ref_id, entry.ref), WALL)
+    assert kept is not None
+    assert kept.is_relative_to(store.run.quarantine)
+    assert names(kept) == ["invoice.pdf", "manifest.json"]
+    assert not place_of(store, entry).exists()
+    assert store.publisher.withdraw(Withdraw(1, entry.ref_id, entry.ref), WALL) is None
+
+
+def test_what_a_later_attempt_published_is_not_withdrawn(store: Store, entry: Entry) -> None:
+    """Whoever comes late finds another attempt's documents and leaves them alone."""
+    assert isinstance(store.publish(entry, 2, store.stage(2, {"invoice.pdf": pdf("right")})), Published)
+    assert store.publisher.withdraw(Withdraw(1, entry.ref_id, entry.ref), WALL) is None
+    assert names(place_of(store, entry)) == ["invoice.pdf", "manifest.json"]

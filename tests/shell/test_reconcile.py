@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.events import Published
-from supervisor.core.records import Entry, ReferenceReopened
+from supervisor.core.records import Entry, ReferenceReopened, SuccessDoubted
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.manifest import condition
 from supervisor.shell.reconcile import Finding, Trouble, reconcile
@@ -53,6 +53,16 @@ def test_documents_in_place_are_adopted(store: Store, entry: Entry) -> None:
         "https://lot.example/a.pdf",
     )
     assert store.ledger.backlog(WALL).completed == 1
+
+
+def test_doubted_documents_that_a_crash_left_in_place_are_set_aside(store: Store, entry: Entry) -> None:
+    """Once it is durable that they do not count, nobody finds them among the documents after the next start."""
+    folder = store.complete(entry, 1)
+    store.ledger.apply([SuccessDoubted(1, entry.ref_id)], WALL)
+    assert run(store) == [(Trouble.EXTRA, "A/1")]
+    assert not folder.exists()
+    assert quarantined(store) == [folder.name]
+    assert store.state("A/1") == "pending"
 
 
 def flipped(folder: Path) -> None:

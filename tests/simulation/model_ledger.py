@@ -50,7 +50,7 @@ class ModelLedger:
         self.applied = 0
         self.started: list[float] = []
         self.doubted: set[int] = set()
-        """Attempts whose documents are in place and do not count any more."""
+        """Attempts whose documents do not count any more."""
         self.max_attempts = 1
 
     def load(self, refs: Iterable[str]) -> tuple[Entry, ...]:
@@ -145,7 +145,7 @@ class ModelLedger:
                 )
             else:
                 demand(
-                    by is None or by in self.doubted,
+                    by is None,
                     "{} is {}, but documents of attempt {} are in place",
                     row.ref,
                     row.state,

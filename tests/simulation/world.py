@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from supervisor.core.commands import Command, Discard, DiscardErrand, Finish, LoadInventory, Publish, Say
+from supervisor.core.commands import Command, Discard, DiscardErrand, Finish, LoadInventory, Publish, Say, Withdraw
 from supervisor.core.events import (
     Event,
     InventoryLoaded,
@@ -231,6 +231,8 @@ class World:
             self.policy = msgspec.structs.replace(self.policy, max_retries=self.rng.randint(0, 4))
         self.fewest_retries = min(self.fewest_retries, self.policy.max_retries)
         self.ledger.max_attempts = self.policy.max_retries + 1
+        doubted = self.ledger.doubted
+        self.published = {ref_id: attempt for ref_id, attempt in self.published.items() if attempt not in doubted}
         backlog = self.ledger.recover(self.published, self.now)
         machine = WatchedMachine(self.policy, self.scaled, backlog, self.now)
         machine.inspector = self.inspector
@@ -347,8 +349,7 @@ class World:
         else:
             row = self.ledger.rows[ref_id]
             demand(row.state == "in_progress" and row.attempt == attempt, "{}: not the ledger's live attempt", command)
-            again = self.published.get(ref_id) in self.ledger.doubted
-            demand(again or ref_id not in self.published, "{}: documents are in place already", command)
+            demand(ref_id not in self.published, "{}: documents are in place already", command)
             self.published[ref_id] = attempt
             self.later(self.rng.uniform(0, 0.05), self.post, Published(attempt, command.documents))
 
@@ -362,6 +363,15 @@ class World:
             self.published.get(command.ref_id) != command.attempt, "{}, but {} was published by it", command, row.ref
         )
         self.staged.pop(command.attempt, None)
+
+    def withdraw(self, command: Withdraw) -> None:
+        """Documents are taken away once it is durable that they do not count."""
+        demand(command.attempt in self.ledger.doubted, "{} before it was durable that they are in doubt", command)
+        self.later(0.05, self._withdraw, command)
+
+    def _withdraw(self, command: Withdraw) -> None:
+        if self.published.get(command.ref_id) == command.attempt:
+            del self.published[command.ref_id]
 
     def discard_errand(self, command: DiscardErrand) -> None:
         """An errand comes to nothing once, and nobody is on it any more."""

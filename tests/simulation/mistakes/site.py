@@ -6,6 +6,7 @@ import msgspec
 
 from supervisor.core import (
     breaker,
+    commands,
     errands,
     likeness,
     outcomes,
@@ -15,6 +16,7 @@ from supervisor.core import (
 )
 from supervisor.core.fleet import Slot
 from supervisor.core.state import RunState
+from supervisor.shell.conductor import Conductor
 from tests.simulation.mistakes.made import Patch, mistake, mistake_in
 from tests.simulation.trouble import Trouble
 from worker.protocol import Kind
@@ -270,3 +272,25 @@ def goes_on_after_a_refused_login_in_mid_attempt(patch: Patch) -> None:
             end(run, code, reason, at_once=at_once)
 
     patch.setattr(RunState, "end", deaf)
+
+
+@mistake_in(Trouble.SESSION, references=60)
+def leaves_doubted_documents_where_they_are(patch: Patch) -> None:
+    patch.setattr(Conductor, "_carry_out", _but_withdraw(Conductor._carry_out))
+
+
+@mistake_in(Trouble.SESSION, Trouble.LEDGER, references=60)
+def takes_documents_away_before_their_doubt_is_durable(patch: Patch) -> None:
+    handle = Conductor._handle
+
+    def hasty(conductor: Conductor, event: Any) -> None:
+        handle(conductor, event)
+        for command in [one for one in conductor._dependent if isinstance(one, commands.Withdraw)]:
+            conductor._dependent.remove(command)
+            conductor._carry_out(command)
+
+    patch.setattr(Conductor, "_handle", hasty)
+
+
+def _but_withdraw(carry_out: Any) -> Any:
+    return lambda conductor, command: None if isinstance(command, commands.Withdraw) else carry_out(conductor, command)
