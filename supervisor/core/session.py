@@ -169,8 +169,9 @@ class Thief:
     """Recognises that somebody takes the session away again and again, soon after each login.
 
     A loss speaks of a thief only when the session was young, and when the reference that met the login page was served
-    with a later session: its page is not to blame. A session that grew old acquits. Where each worker has a session of
-    its own, one moment may end them all: a loss that another one explains does not count, once for each worker.
+    with a later session: its page is not to blame. A session that was seen alive when it was old acquits. Where each
+    worker has a session of its own, one moment may end them all: a loss that another one explains does not count, once
+    for each worker.
     """
 
     def __init__(self, limit: int, window: float) -> None:
@@ -183,9 +184,11 @@ class Thief:
 
     def lost(self, session: Session, slot: int, ref_id: int, now: float, *, young: bool) -> None:
         """A session was found gone by the worker in this slot, for this reference."""
-        if not young:
+        if session.proven_last - session.since > self._window:
             self._suspects.clear()
             self._confirmed = 0
+        elif not young:
+            return  # it may have ended long before somebody looked
         elif ref_id and (session.proven_last > self._counted_at or slot in self._excused):
             self._suspects.add(ref_id)
             self._counted_at = now

@@ -159,6 +159,23 @@ def test_sessions_that_live_for_a_while_are_not_stolen() -> None:
     assert play.machine.run.ending is None
 
 
+def test_a_session_that_nobody_saw_alive_when_it_was_old_acquits_nobody() -> None:
+    """It may have been taken away soon after the login, and was only found gone late."""
+    play = Playbook.working(*(f"R{number}" for number in range(20)), workers=1)
+    for theft in range(QUIET.stolen_sessions):
+        assert play.machine.run.ending is None
+        _lose(play.after(5.0), 1)
+        _log_in(play.after(1.0), 1)
+        play.after(1.0).succeed(1)
+        if theft == 1:
+            play.after(QUIET.stolen_window + 10.0).succeed(1)
+            _lose(play.after(5.0), 1)
+            _log_in(play.after(1.0), 1)
+            play.after(1.0).succeed(1)
+    assert play.machine.run.ending is not None
+    assert "taken away" in play.machine.run.ending.reason
+
+
 def test_that_a_reference_takes_long_makes_its_session_no_older() -> None:
     """Who is slow to meet the login page was handed the reference soon after the login all the same."""
     play = Playbook.working(*(f"R{number}" for number in range(12)), workers=1)

@@ -304,7 +304,8 @@ class World:
         session = b"%d" % self.site.session
         if self.site.exclusive and len(self.valid_sessions) > (self.key(slot) in self.valid_sessions):
             self.early_ends += 1
-            self.fights += self.now - self.logged_in_at <= self.policy.stolen_window
+            young = self.now - self.logged_in_at <= self.policy.stolen_window
+            self.fights += young and self.site.trouble(self.now) is None  # in an outage nobody could be served anyway
             bound = _FIGHTS * max(1, len(self.night.troubles) // 4) + self.night.workers  # each is excused once
             seldom = Trouble.RATE in self.night.troubles  # a session that waited for its turn may have been old
             demand(seldom or self.fights < bound, "logins end each other again and again, and nobody notices")
