@@ -75,7 +75,7 @@ a worker fails where others succeed
 a recipe cannot recover
     chaos/test_children.py::test_a_recipe_that_cannot_recover_gets_another_browser
 a child's memory passes its limit in mid-task
-    chaos/test_children.py::test_a_child_that_goes_wrong_costs_one_attempt[memory-limit]
+    chaos/test_children.py::test_a_worker_that_takes_too_much_memory_is_killed
 the kernel kills for want of memory
     chaos/test_outside.py::test_a_page_that_the_kernel_kills_for_want_of_memory_costs_one_attempt
 memory runs short

@@ -21,7 +21,6 @@ TROUBLES = [
     pytest.param("Garbles", {"worker_garbled": 1}, 1, "is no message", id="garbage-on-the-pipe"),
     pytest.param("Tears", {"worker_died": 1}, 1, "exit code 9", id="torn-frame-and-a-copy-of-the-pipe"),
     pytest.param("HoldsTheLock", {"frozen": 1}, 1, "was silent", id="holds-the-lock-in-c", marks=pytest.mark.long),
-    pytest.param("Grows", {"memory": 1}, 1, "MB, 700 are allowed", id="memory-limit", marks=pytest.mark.long),
     pytest.param("NeverAnswersDialogs", None, 0, "", id="unanswered-dialog", marks=pytest.mark.long),
     pytest.param("RaisesInHandler", None, 0, "", id="handler-that-raises", marks=pytest.mark.long),
 ]
@@ -39,14 +38,7 @@ def test_a_child_that_goes_wrong_costs_one_attempt(  # noqa: PLR0917 - four of t
 ) -> None:
     """Its cause is in the log and in the figures, its reference is done again, nothing is left of its tree."""
     site = open_site(5)
-    run = begin(
-        site.url,
-        f"{RECIPES}:{recipe}",
-        task_timeout=6,
-        stuck_threshold=12,
-        heartbeat_timeout=4,
-        memory_limit=700_000_000,
-    )
+    run = begin(site.url, f"{RECIPES}:{recipe}", task_timeout=6, stuck_threshold=12, heartbeat_timeout=4)
     run.environ["FIRST_TIME_MARK"] = str(tmp_path / "was-here")
     assert run.run() == 0, run.said + run.log
     entries = run.check(site.truth, recovered=60)
@@ -58,6 +50,19 @@ def test_a_child_that_goes_wrong_costs_one_attempt(  # noqa: PLR0917 - four of t
     else:
         assert run.status.metrics.failures == failures
         assert entries[BAD].attempts == 1 + sum(failures.values())
+
+
+@pytest.mark.long
+def test_a_worker_that_takes_too_much_memory_is_killed(begin: Begin, open_site: OpenSite, tmp_path: Path) -> None:
+    """In the midst of its attempt, which is charged and done again by another one."""
+    site = open_site(5)
+    run = begin(site.url, f"{RECIPES}:Grows", task_timeout=100, stuck_threshold=200, memory_limit=700_000_000)
+    run.environ["FIRST_TIME_MARK"] = str(tmp_path / "was-here")
+    assert run.run() == 0, run.said + run.log
+    assert run.check(site.truth)[BAD].attempts == 2
+    assert run.status is not None
+    assert (run.status.metrics.kills, run.status.metrics.failures) == (1, {"memory": 1})
+    assert "MB, 700 are allowed" in run.log
 
 
 def test_an_answer_counts_although_its_worker_is_dead(begin: Begin, open_site: OpenSite) -> None:
