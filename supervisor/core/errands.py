@@ -122,6 +122,8 @@ def _control_failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
             login_refused(run, failure.message)
         case Kind.DISK_FULL:
             run.pause("disk", "the disk is full")
+        case Kind.INTERRUPTED:
+            pass  # the machine needed room
         case _ if RULES[kind].alike is not None or failure.instead:
             run.controls.put_last(ref)
             control_failed(run, failure.message)
