@@ -34,7 +34,7 @@ def test_a_thousand_nights_keep_every_promise() -> None:
 
 def test_dense_nights_keep_every_promise() -> None:
     """Small nights in which a few troubles meet all the time, so that what takes two of them at once shows as well."""
-    _, failures = play_many(range(2000), None)
+    _, failures = play_many(range(1000), None)
     if failures:
         smallest = shrink(failures[0])
         raise AssertionError(f"{smallest.error}\n{replay_command(smallest.night)}")
