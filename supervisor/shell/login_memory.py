@@ -18,7 +18,6 @@ from supervisor.shell import files
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.run_directory import RunDirectory, replacing
 
-_NAME = "login.json"
 _LARGEST = 64 * 1024
 
 
@@ -78,13 +77,13 @@ def remember(run: RunDirectory, tried: Credentials) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with replacing(run.private / _NAME) as file:
+    with replacing(run.login) as file:
         file.write(msgspec.json.encode(tried))
 
 
 def _last(run: RunDirectory) -> Credentials | None:
     try:
-        known = msgspec.json.decode(files.read(run.private / _NAME, _LARGEST), type=Credentials)
+        known = msgspec.json.decode(files.read(run.login, _LARGEST), type=Credentials)
         bytes.fromhex(known.salt)
     except (OSError, ValueError, msgspec.DecodeError):  # none yet, or none that anybody can compare with
         return None

@@ -103,6 +103,7 @@ class RunDirectory:
         self.pages = self.private / "pages"
         """What the workers' browsers show at present, for the status page; there only while one is served."""
         self.processes = self.private / "processes.json"
+        self.login = self.private / "login.json"
         self.control = self.private / "control.sock"
         self.lock_file = self.private / "lock"
 
@@ -262,7 +263,7 @@ class RunDirectory:
             for folder in (self.documents, self.failures, self.logs):
                 self._check_folder(folder)
             logs = list(self.logs.iterdir()) if self.logs.is_dir() else []
-            for file in (self.lock_file, self.processes, *logs):
+            for file in (self.lock_file, self.processes, self.login, *logs):
                 if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
                     raise RunDirectoryError(f"{file} is no ordinary file, and one is needed there")
             for file in (self.tracking, self.status, self.report, self.failures_csv, self.inventory):

@@ -246,6 +246,7 @@ FOUND: list[tuple[str, Damage, tuple[str, ...], int, str]] = [
     ("finished", Doubled("failures/P/attempt-1", "b\udcff", move=False), ("explain", "P"), 0, "failures/P/b\ufffd"),
     ("cut off", Row("reference", "retry_at", -1, 10), ("start",), 5, "retry_at of reference 1 is no time"),
     ("finished", Swapped(".nightfleet", "out folder"), ("start",), 2, ".nightfleet is a link, and the folder itself"),
+    ("finished", Swapped(".nightfleet/login.json", "full folder"), ("start",), 2, "login.json is no ordinary file"),
     ("finished", row("meta", "site_name", 0, "\x1b[2J"), ("status",), 0, "ended at"),
     ("finished", Doubled("documents/A-1", "b\udcff", move=False), ("start",), 3, ""),
     ("cut off", Filled(".nightfleet/replaced/22-C/manifest.json", b"{"), ("verify", "--repair"), 1, "written anew"),
