@@ -115,7 +115,7 @@ def _control_failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
     match kind:
         case Kind.SESSION_EXPIRED:
             run.controls.put_last(ref)
-            session_lost(run, slot.number, slot.generation, 0, run.now)
+            session_lost(run, slot.number, slot.generation, 0, run.now, control=ref)
         case Kind.RATE_LIMITED:
             throttle(run, failure.retry_after)
         case Kind.LOGIN_REFUSED:
@@ -131,6 +131,9 @@ def _control_failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
             run.controls.forget(ref)  # it was sold meanwhile, say
         case _:
             run.controls.told_nothing(ref)
+            if not slot.recycle:  # or a sick worker would use up every control
+                slot.recycle = True
+                run.incident("sick", "fails with what was served before; it gets a fresh process and profile", slot)
 
 
 def give_session(run: RunState, slot: Slot) -> None:

@@ -78,8 +78,13 @@ def _confirm(run: RunState, attempt: Attempt) -> None:
     if attempt.proven:
         session.proven_until(attempt.generation, attempt.begun)
     session.remember(attempt.generation, attempt.answered, attempt.attempt, attempt.reference)
+    _end_thefts(run, attempt.reference.ref_id)
+
+
+def _end_thefts(run: RunState, served: int | str) -> None:
+    """This reference, or control, was served: when it was one of several whose session was taken away, that was so."""
     thief = run.sessions.thief
-    thief.served(attempt.reference.ref_id)
+    thief.served(served)
     if thief.at_work:
         advice = (
             "does the site allow one session an account, so that the workers' own logins end each other?"
@@ -183,6 +188,7 @@ def site_answered(run: RunState, *, proof: bool = True) -> None:
 def control_served(run: RunState, ref: str) -> None:
     """The site serves what it served before: what fails is to blame itself."""
     run.incident("control_served", f"the site serves {ref} as before: it is up, and what fails is to blame itself")
+    _end_thefts(run, ref)
     if run.breaker.acquit(run.live_slots()):
         _say_closed(run)
 
@@ -217,10 +223,11 @@ def throttle(run: RunState, retry_after: float | None) -> None:
     run.incident("throttled", _breaker_text(run), level="WARNING")
 
 
-def session_lost(run: RunState, slot: int, generation: int, ref_id: int, begun: float) -> None:
+def session_lost(run: RunState, slot: int, generation: int, ref_id: int, begun: float, *, control: str = "") -> None:
     """The worker in this slot met the login page with the session of this generation, for this reference (0: none).
 
-    What it was sent for was handed out at `begun`; that it took long to say so makes no session old.
+    What it was sent for, a `control` or something else, was handed out at `begun`; that it took long to say so makes
+    no session old.
     """
     session = run.sessions.of(slot)
     young = begun - session.since <= run.policy.stolen_window
@@ -229,7 +236,7 @@ def session_lost(run: RunState, slot: int, generation: int, ref_id: int, begun: 
     what = "it logs in again" if run.sessions.own else "one worker logs in again while the others wait"
     run.incident("session_lost", f"the session is gone; {what}", level="WARNING")
     if not session.is_known_loser(ref_id):
-        run.sessions.thief.lost(session, slot, ref_id, run.now, young=young)
+        run.sessions.thief.lost(session, slot, control or ref_id, run.now, young=young)
     _recall_unproven(run, session)
     if session.hopeless and (session.in_question or run.controls.next() is None):
         sessions_hopeless(run)

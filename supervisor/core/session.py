@@ -177,28 +177,29 @@ class Thief:
     def __init__(self, limit: int, window: float) -> None:
         self._limit = limit
         self._window = window
-        self._suspects: set[int] = set()
+        self._suspects: set[int | str] = set()
+        """Ids of references, and controls by their names."""
         self._confirmed = 0
         self._counted_at = -1.0
         self._excused: set[int] = set()
 
-    def lost(self, session: Session, slot: int, ref_id: int, now: float, *, young: bool) -> None:
-        """A session was found gone by the worker in this slot, for this reference."""
+    def lost(self, session: Session, slot: int, who: int | str, now: float, *, young: bool) -> None:
+        """A session was found gone by the worker in this slot, for this reference or control (0: neither)."""
         if session.proven_last - session.since > self._window:
             self._suspects.clear()
             self._confirmed = 0
         elif not young:
             return  # it may have ended long before somebody looked
-        elif ref_id and (session.proven_last > self._counted_at or slot in self._excused):
-            self._suspects.add(ref_id)
+        elif who and (session.proven_last > self._counted_at or slot in self._excused):
+            self._suspects.add(who)
             self._counted_at = now
-        elif ref_id:
+        elif who:
             self._excused.add(slot)
 
-    def served(self, ref_id: int) -> None:
-        """A reference was completed."""
-        if ref_id in self._suspects:
-            self._suspects.discard(ref_id)
+    def served(self, who: int | str) -> None:
+        """A reference was completed, or a control was served."""
+        if who in self._suspects:
+            self._suspects.discard(who)
             self._confirmed += 1
 
     @property

@@ -70,6 +70,27 @@ def test_with_the_site_down_the_control_fails_as_well_and_nobody_pays() -> None:
     assert {reference.attempts for reference in references if reference is not None} == {0}
 
 
+def test_sessions_that_are_taken_away_from_controls_are_stolen() -> None:
+    """Nothing is left but bad references, and between their attempts every fresh login is ended by somebody else."""
+    play = Playbook.working("good", "bad", "worse", workers=1)
+    play.succeed(1)
+    stolen = False
+    while play.machine.run.ending is None:
+        assert play.now < 10_000.0, "nobody notices"
+        slot = play.machine.run.slots[1]
+        if play.attempt(1):
+            play.take(play.failed(1, Kind.TIMEOUT, steps=_STEPS))
+        elif slot.control:
+            stolen = not stolen
+            gone = ErrandFailed(slot.errand, Kind.SESSION_EXPIRED, "gone", ready=True)
+            play.take(play.of(1, gone if stolen else Served(slot.errand)))
+        elif slot.errand:
+            play.take(play.of(1, LoggedIn(slot.errand, b"new")))
+        play.pass_time(1.0)
+    assert play.machine.run.ending.code == 3
+    assert play.machine.run.ending.reason.startswith("the session was taken away 4 times in a row within 60 s")
+
+
 def test_where_nothing_was_ever_served_a_login_is_no_proof_that_pages_come() -> None:
     """They are down from the first one on, and logins succeed: exit 3 after three hours."""
     many = tuple(f"R{number}" for number in range(400))
@@ -148,14 +169,14 @@ def test_a_control_that_tells_nothing_makes_room_for_the_next_and_at_last_for_a_
     while (found := _control(play)) is not None:
         slot, errand, ref = found
         tried.append(ref)
-        if kind is Kind.WORKER_DIED:
+        if kind is not Kind.WORKER_DIED:
+            play.take(play.of(slot, ErrandFailed(errand, kind, "no", ready=True)))
+        if kind is not Kind.NOT_FOUND:  # it may be the worker's fault, which gets a fresh process
             play.take(play.exited(slot))
             play.take(play.gone(slot))
             while play.state(slot) != "starting":
                 play.pass_time(1.0)
             play.take(play.of(slot, Ready()))
-        else:
-            play.take(play.of(slot, ErrandFailed(errand, kind, "no", ready=True)))
     assert tried == ["second", "first"] * (1 if kind is Kind.NOT_FOUND else 3)
     assert play.machine.run.breaker.state is BreakerState.CLOSED
     assert play.machine.run.slots[1].errand, "a login is asked instead"

@@ -81,6 +81,7 @@ def test_each_trouble_alone_is_survived() -> None:
         Night(5001245, 12, 2, frozenset({Trouble.FLAKY, Trouble.LEDGER, Trouble.OUTAGE, Trouble.STALL})),
         Night(5000572, 25, 2, frozenset({Trouble.ALIKE, Trouble.LEDGER, Trouble.OUTAGE, Trouble.STALL})),
         Night(1303, 12, 4, frozenset({Trouble.EXCLUSIVE, Trouble.OWN, Trouble.SLOW, Trouble.STORE})),
+        Night(3016806, 7, 5, frozenset({Trouble.ALIKE, Trouble.EXCLUSIVE, Trouble.INSTEAD, Trouble.OWN})),
     ],
     ids=str,
 )

@@ -177,7 +177,7 @@ class World:
         Raises:
             AssertionError: a promise was broken.
         """
-        limit = 150 * self.night.references + 10_000
+        limit = 400 * self.night.references + 10_000
         self.start()
         while True:
             if self.figures.events > limit or self.now > _DAYS:
