@@ -1,6 +1,7 @@
 """What all tests share: the demo website and nights against it, which always end, and the share of the long tests."""
 
 import contextlib
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.end_to_end.harness import Night, Site, night, website
 from tests.shares import share, taken
 from tests.terminal import Terminal
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So a shell starts what it runs in the background. What the tests start would inherit it, and be deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 bytecode.keep()  # for the processes that the tests start, some of which are no program's
 
 

@@ -281,12 +281,13 @@ def with_fault_handler(connection: Connection, given: WorkerSettings) -> None:
         file.write("stacks of an earlier request\n")
         file.flush()
         faulthandler.register(signal.SIGUSR1, file=file, all_threads=True)
-        tell(connection, pid=os.getpid())
-        hang_in_c()
+        hang_in_c(connection)
 
 
-def hang_in_c() -> None:
-    ctypes.PyDLL(None).pause()  # PyDLL keeps the lock of the interpreter
+def hang_in_c(connection: Connection) -> None:
+    pause = ctypes.PyDLL(None).pause  # PyDLL keeps the lock of the interpreter
+    tell(connection, pid=os.getpid())
+    pause()
     forever()
 
 
