@@ -152,7 +152,7 @@ def at_the_start(folder: Path) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--vehicles", type=int, default=150)
+    parser.add_argument("--vehicles", type=int, default=500)
     parser.add_argument("--workers", type=int, default=4)
     asked = parser.parse_args()
     print(describe())
