@@ -3,7 +3,9 @@
     cli.py       the command line; commands/ has a module for each command, plan.py what a run is asked to do
     night.py     a run from its plan to its exit code: here, and only here, the parts of a run are wired together
     config.py    settings: flag, environment, TOML, default, each with where it came from; settings.py is their table
-    core/        machine.py: handle(event, now) -> commands. No clock, no I/O, no thread, no randomness
+    core/        machine.py: handle(event, now) -> commands. No clock, no I/O, no thread, no randomness. outcomes, what
+                 follows from an attempt's end; dispatch, what is next; watchdog; breaker, controls, gaps and likeness,
+                 whether it is the site; errands, session; pace, patience, scaling, shedding
     shell/       carries the commands out and turns the world into events: loop, processes, pipes, ledger, publisher,
                  control, the socket by which a run is steered, service, what systemd is told, hooks, who is called,
                  evidence_limits, what is kept of failures, machine_watch and space, what is left of the machine,
@@ -16,6 +18,7 @@
     finish_by.py the time by which to be done; forms.py reads it, and whom a hook calls
     chromium.py  finds a browser or gets one; doctor.py and long_run.py say what the machine lacks
     quiet_hours.py   in which times of the day nothing is handed out
+    recipes.py   which recipe is meant, and whether it loads; external.py runs short foreign commands
     children.py  what a worker is told when it is started; bytecode.py where all of them keep what Python compiled
     checking.py, sketching.py    carry out `check` and `new-site`, each with a process (shell/helper.py) and a view
                  (views/transcript.py, views/skeleton.py)

@@ -29,6 +29,7 @@
     journal.py     the log file; deadlines.py the one way to await a browser
     site.py        the interface that a recipe implements; loading.py finds and checks one, python_files.py imports it
     checking/      the process behind `run.py check`: each step of a recipe once, told while it happens
+    sketching/     the process behind `run.py new-site`: looks at a login page and says what it found
     sites/         declarative/ is the recipe in TOML: schema, reader and interpreter; demo/ a recipe and its website
 
 A worker writes only into the staging folder of its attempt and into its temporary folder. It never imports

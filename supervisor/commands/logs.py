@@ -64,5 +64,5 @@ def command(run_dir: Path, *, worker: int | None, ref: str | None, level: str | 
 
 
 def _pause() -> bool:
-    time.sleep(_PAUSE)
+    time.sleep(_PAUSE)  # log files are rotated and begun by other processes, and tell nobody when they grow
     return True

@@ -141,11 +141,11 @@ def _watch(directory: RunDirectory) -> None:
             if not answer.running:
                 click.echo(answer.sentence)
                 return
-            time.sleep(_PAUSE)
+            time.sleep(_PAUSE)  # the run writes its status every second
     with Screen(console) as screen:
         while True:
             answer = _ask(directory)
             screen.draw(functools.partial(_picture, answer))
             if not answer.running:
                 return
-            time.sleep(_PAUSE)
+            time.sleep(_PAUSE)  # the run writes its status every second

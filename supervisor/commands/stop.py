@@ -95,7 +95,7 @@ def _tell(directory: RunDirectory, owner: Owner, *, now: bool) -> None:
         raise MachineError(f"{directory.path} is in use, but it is not known by whom; try again in a moment")
     _signal(owner.pid, owner.start_time)
     if now:
-        time.sleep(_BETWEEN_SIGNALS)
+        time.sleep(_BETWEEN_SIGNALS)  # two that come together are one to the process
         _signal(owner.pid, owner.start_time)
         click.echo(f"told the supervisor (pid {owner.pid}) to stop at once")
     else:

@@ -71,7 +71,7 @@ def _stacks(tree: Tree, stack_file: Path) -> bytes:
     deadline = time.monotonic() + _STACK_SECONDS
     size, quiet = before, 0
     while time.monotonic() < deadline and (size == before or quiet < _QUIET_STEPS):
-        time.sleep(_STEP_SECONDS)
+        time.sleep(_STEP_SECONDS)  # the child says nothing when it has written; this is a thread that kills
         grown = _size(stack_file)
         quiet = 0 if grown != size else quiet + 1
         size = grown

@@ -447,7 +447,7 @@ class Ledger:
             except sqlite3.DatabaseError as error:
                 self._roll_back()
                 raise LedgerUnwritableError(f"the ledger {self.path} cannot be written: {error}") from error
-            except BaseException:
+            except BaseException:  # whatever it is, no transaction stays open for the next caller
                 self._roll_back()
                 raise
 

@@ -197,7 +197,7 @@ class RunDirectory:
                 owner = self._read_owner()
                 if owner is not None and linux.is_running(owner.pid, owner.start_time):
                     return False
-                time.sleep(_LOCK_PAUSE)
+                time.sleep(_LOCK_PAUSE)  # to wait in flock itself has no time limit
             else:
                 return True
         return False
@@ -318,7 +318,7 @@ def replacing(path: Path, *, via: Path | None = None) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException:
+    except BaseException:  # whatever it is, nothing half written stays
         beside.unlink(missing_ok=True)
         raise
     fsync_directory(path.parent)

@@ -148,7 +148,7 @@ def _end(process: tuple[int, int]) -> bool:
         if time.monotonic() > deadline:
             return False
         linux.send_signal(*process, signal.SIGKILL)
-        time.sleep(0.01)
+        time.sleep(0.01)  # it is not our child: its end cannot be waited for everywhere
     return True
 
 

@@ -157,7 +157,7 @@ class Tree:
                 return True
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(pause)
+            time.sleep(pause)  # members are no children of ours, and new ones may be forked meanwhile
             pause = min(pause * 1.5, 0.1)
 
     def as_record(self) -> dict[str, Any]:
