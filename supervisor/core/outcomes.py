@@ -83,9 +83,7 @@ def _confirm(run: RunState, attempt: Attempt) -> None:
 
 def _end_thefts(run: RunState, served: int | str) -> None:
     """This reference, or control, was served: when it was one of several whose session was taken away, that was so."""
-    thief = run.sessions.thief
-    thief.served(served)
-    if thief.at_work:
+    if run.sessions.served(served):
         advice = (
             "does the site allow one session an account, so that the workers' own logins end each other?"
             if run.sessions.own
@@ -236,7 +234,7 @@ def session_lost(run: RunState, slot: int, generation: int, ref_id: int, begun: 
     what = "it logs in again" if run.sessions.own else "one worker logs in again while the others wait"
     run.incident("session_lost", f"the session is gone; {what}", level="WARNING")
     if not session.is_known_loser(ref_id):
-        run.sessions.thief.lost(session, slot, control or ref_id, run.now, young=young)
+        run.sessions.lost(slot, control or ref_id, run.now, young=young)
     _recall_unproven(run, session)
     if session.hopeless and (session.in_question or run.controls.next() is None):
         sessions_hopeless(run)

@@ -169,23 +169,21 @@ class Thief:
     """Recognises that somebody takes the session away again and again, soon after each login.
 
     A loss speaks of a thief only when the session was young, and when the reference that met the login page was served
-    with a later session: its page is not to blame. A session that was seen alive when it was old acquits. Where each
-    worker has a session of its own, one moment may end them all: a loss that another one explains does not count, once
-    for each worker.
+    with a later session: its page is not to blame. A session that lived long acquits. Where each worker has a session
+    of its own, one moment may end them all: a loss that another one explains does not count, once for each worker.
     """
 
-    def __init__(self, limit: int, window: float) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._window = window
         self._suspects: set[int | str] = set()
         """Ids of references, and controls by their names."""
         self._confirmed = 0
         self._counted_at = -1.0
         self._excused: set[int] = set()
 
-    def lost(self, session: Session, slot: int, who: int | str, now: float, *, young: bool) -> None:
+    def lost(self, session: Session, slot: int, who: int | str, now: float, *, young: bool, lived_long: bool) -> None:
         """A session was found gone by the worker in this slot, for this reference or control (0: neither)."""
-        if session.proven_last - session.since > self._window:
+        if lived_long:
             self._suspects.clear()
             self._confirmed = 0
         elif not young:
@@ -215,7 +213,8 @@ class Sessions:
         self.own = policy.own_logins
         self._fruitless_limit = policy.fruitless_sessions
         self._by_slot: dict[int, Session] = {}
-        self.thief = Thief(policy.stolen_sessions, policy.stolen_window)
+        self._stolen_window = policy.stolen_window
+        self._thief = Thief(policy.stolen_sessions)
 
     def of(self, slot: int) -> Session:
         """Return the session that the worker in this slot uses."""
@@ -224,6 +223,26 @@ class Sessions:
         if session is None:
             session = self._by_slot[key] = Session(self._fruitless_limit)
         return session
+
+    def lost(self, slot: int, who: int | str, now: float, *, young: bool) -> None:
+        """The session of this slot's worker was found gone, for this reference or control (0: neither)."""
+        session = self.of(slot)
+        self._thief.lost(session, slot, who, now, young=young, lived_long=self._lived_long(session))
+
+    def _lived_long(self, session: Session) -> bool:
+        """It was seen alive when it was old and, where workers have their own, when another had logged in after it.
+
+        A session that lived long because nobody else logged in says nothing of logins that end each other.
+        """
+        if session.proven_last - session.since <= self._stolen_window:
+            return False
+        others = [other.since for other in self.all if other is not session and other.generation]
+        return not others or any(session.since < since < session.proven_last for since in others)
+
+    def served(self, who: int | str) -> bool:
+        """A reference was completed, or a control was served. Say whether that shows a thief."""
+        self._thief.served(who)
+        return self._thief.at_work
 
     @property
     def all(self) -> Iterable[Session]:

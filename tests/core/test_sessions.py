@@ -232,8 +232,12 @@ def test_the_next_worker_of_a_slot_goes_on_with_its_session() -> None:
     assert not _sent(commands, LogIn)
 
 
-def test_logins_that_end_each_other_are_recognised() -> None:
-    """Each worker logs in by itself, and the site allows one session an account: exit 3, with advice."""
+@pytest.mark.parametrize("alone_after", [100, 2], ids=["without-rest", "one-worked-alone-for-long"])
+def test_logins_that_end_each_other_are_recognised(alone_after: int) -> None:
+    """Each worker logs in by itself, and the site allows one session an account: exit 3, with advice.
+
+    That a session lives long while the other worker has a long reference speaks for nobody: no other login came.
+    """
     play = Playbook.new(*(f"R{number}" for number in range(30)), workers=2, policy=_OWN)
     play.take(ev.TimePassed())
     for slot in (1, 2):
@@ -241,12 +245,15 @@ def test_logins_that_end_each_other_are_recognised() -> None:
     _log_in(play, 1)
     _log_in(play, 2)
     loser = 1
-    for _ in range(40):
+    for losses in range(2 * _OWN.stolen_sessions + 1):
         if play.machine.run.ending is not None:
             break
         _lose(play.after(2.0), loser)
         _log_in(play.after(1.0), loser)
         play.after(1.0).succeed(loser)
+        if losses == alone_after:
+            play.after(_OWN.stolen_window).succeed(loser)
+            play.after(1.0).succeed(loser)
         loser = 3 - loser
     ending = play.machine.run.ending
     assert ending is not None

@@ -176,6 +176,7 @@ class Inspector:
                 self.outage.control_served()
             case "errand_failed":
                 self.outage.errand_failed()
+                self.site_suspected |= not self._has_controls  # none is left to ask, so it logs in to learn more
             case "throttled":
                 self.outage.paused()
             case "logged_in":

@@ -306,7 +306,8 @@ class World:
             self.early_ends += 1
             young = self.now - self.logged_in_at <= self.policy.stolen_window
             self.fights += young and self.site.trouble(self.now) is None  # in an outage nobody could be served anyway
-            bound = _FIGHTS * max(1, len(self.night.troubles) // 4) + self.night.workers  # each is excused once
+            excused = max(self.night.workers, self.most_workers)  # each of them once
+            bound = _FIGHTS * max(1, len(self.night.troubles) // 4) + excused
             seldom = Trouble.RATE in self.night.troubles  # a session that waited for its turn may have been old
             demand(seldom or self.fights < bound, "logins end each other again and again, and nobody notices")
             self.valid_sessions.clear()
