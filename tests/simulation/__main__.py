@@ -45,6 +45,8 @@ def _many(nights: int, seed: int, references: int | None, processes: int) -> int
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for figures, failed in pool.map(play_many, shares, [references] * len(shares)):
             total.add(figures)
+            for outcome in failed:
+                _print(f"{outcome.night}: {outcome.error}")
             failures += failed
     seconds = time.monotonic() - begin
     _print(
@@ -54,8 +56,6 @@ def _many(nights: int, seed: int, references: int | None, processes: int) -> int
         f" {total.crashes} crashes of the supervisor, {total.restarts} other restarts, {total.outages} outages;"
         f" {len(failures)} nights broke a promise"
     )
-    for outcome in failures[:5]:
-        _print(f"  {outcome.night}: {outcome.error}")
     return _report(failures[0]) if failures else 0
 
 
@@ -70,6 +70,7 @@ def _report(outcome: Outcome) -> int:
 
 def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

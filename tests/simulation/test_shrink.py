@@ -21,6 +21,15 @@ def test_a_failing_night_is_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"--seed {smallest.night.seed} --references 1" in replay_command(smallest.night)
 
 
+def test_when_the_time_for_shrinking_is_over_the_failing_night_is_told_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody waits for ever for the smallest night."""
+    MISTAKES["records_completed_before_publishing"][0](monkeypatch)
+    outcome = play(night(0, 60))
+    assert shrink(outcome, seconds=0.0) == outcome
+
+
 def test_the_error_of_a_night_replays_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A failing seed breaks the same promise at the same event, again and again."""
     MISTAKES["ignores_heartbeats"][0](monkeypatch)
