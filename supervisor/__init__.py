@@ -10,7 +10,7 @@
                  control, the socket by which a run is steered, service, what systemd is told, hooks, who is called,
                  evidence_limits, what is kept of failures, machine_watch and space, what is left of the machine,
                  login_memory, which login was refused, ledger_rows, what the ledger's values may be,
-                 files, how a file is read that may be none
+                 files, how a file is read that may be none; previous, what newer documents have replaced
     views/       read a snapshot or the ledger, never the machine: status, metrics, progress and screen, logs, story;
                  server and page, what --serve shows; prometheus; report, with night_figures, night_pictures, comparison
     completion.py    what a shell completes

@@ -25,7 +25,7 @@ from supervisor.core.records import (
 )
 from supervisor.shell.folders import folder_name
 from supervisor.shell.ledger_reader import LedgerReader
-from supervisor.shell.ledger_records import LedgerConflict, add_incident, expect_one, write
+from supervisor.shell.ledger_records import LedgerConflict, add_incident, write
 from supervisor.shell.ledger_rows import FOLDER
 from supervisor.shell.ledger_schema import (
     APPLICATION_ID,
@@ -400,20 +400,20 @@ class Ledger:
             db.executemany("INSERT INTO total VALUES (?, ?)", counted.items())
         return True
 
-    def reopen_completed(self, ref_id: int, detail: str, wall: float) -> None:
-        """Make a completed reference pending again, because its documents are not what was recorded.
+    def strike_documents(self, ref_id: int, detail: str, wall: float) -> None:
+        """Take the documents of a reference off the record, because they are not what was recorded.
+
+        A completed reference becomes pending again; any other stays what it is.
 
         Raises:
-            LedgerConflict: it is not completed.
             LedgerUnwritableError: it could not be written.
         """
         with self._transaction() as db:
-            cursor = db.execute(
+            db.execute(
                 "UPDATE reference SET state = 'pending', attempts = 0, crashes = 0, worker = NULL, finished_at = NULL"
                 " WHERE id = ? AND state = 'completed'",
                 (ref_id,),
             )
-            expect_one(db, cursor, ref_id, "reopened after its documents were found wrong")
             db.execute("DELETE FROM document WHERE reference_id = ?", (ref_id,))
             add_incident(db, Incident("reopened", detail, ref_id=ref_id), utc(wall))
 

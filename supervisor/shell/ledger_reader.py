@@ -192,6 +192,12 @@ class LedgerReader:
                 ahead = next(documents, None)
             yield reference, own
 
+    def kept(self) -> Iterator[tuple[ReferenceRow, list[DocumentRow]]]:
+        """Yield the references that are not completed and have documents: of an earlier night, until others come."""
+        where = " WHERE state <> 'completed' AND EXISTS (SELECT 1 FROM document d WHERE d.reference_id = reference.id)"
+        for reference in self._read(ReferenceRow, _REFERENCES + where + " ORDER BY id"):
+            yield reference, self.documents(reference.id)
+
     def reference(self, ref: str) -> ReferenceRow | None:
         """Return one reference by its name."""
         return next(self._read(ReferenceRow, _REFERENCES + " WHERE ref = ?", (ref,)), None)

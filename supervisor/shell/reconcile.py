@@ -2,10 +2,11 @@
 
 Documents that were renamed into place by an attempt that the ledger still calls under way are adopted, when every hash
 is right. Everything else that the ledger does not account for goes into quarantine, and what the ledger promises but
-the directory does not hold is fetched again. Completed references are looked at by name and size only; `verify` reads
+the directory does not hold is fetched again. Documents on record are looked at by name and size only; `verify` reads
 every byte.
 """
 
+import itertools
 import os
 import re
 from enum import StrEnum
@@ -32,11 +33,11 @@ class Trouble(StrEnum):
     ADOPTED = "adopted"  # documents in place whose success the ledger had not yet recorded
     INTERRUPTED = "interrupted"  # a replacement of documents that a crash cut short
     STAGING = "staging"  # left behind by an attempt that is over
-    MISSING = "missing"  # a completed reference without its documents
-    ALTERED = "altered"  # a completed reference with documents that are not what was recorded
+    MISSING = "missing"  # a reference without its documents on record
+    ALTERED = "altered"  # a reference with documents that are not what was recorded
     MANIFEST = "manifest"  # the documents are right, their manifest is not
     FORMER = "former"  # a document that a newer one has replaced is not what it was
-    EXTRA = "extra"  # files or folders that belong to no completed reference
+    EXTRA = "extra"  # files or folders that are not on record
     TRACKING = "tracking"  # tracking.json says something else than the ledger
     LEDGER = "ledger"  # the ledger contradicts itself or is damaged
     TOTALS = "totals"  # the totals that the ledger keeps are not the sums of its references
@@ -73,7 +74,7 @@ def reconcile(run: RunDirectory, ledger: Ledger, wall: float) -> list[Finding]:
             work.finish_interrupted()
             work.adopt()
             work.clear_staging()
-            work.check_documents(work.check_completed())
+            work.set_aside(work.check_recorded())
             work.clear_leftovers()
         except OSError as error:
             raise RunDirectoryUnwritableError(
@@ -103,7 +104,7 @@ class _Reconciliation:
             if manifest is None or (manifest.attempt, manifest.ref) != (live.attempt, live.ref):
                 continue
             if not condition(folder, manifest.documents).sound:
-                continue  # `check_documents` finds it in a place that no completed reference has
+                continue  # it is set aside, as what is in a place and not on record
             fsync_directory(self._run.documents)
             self._ledger.apply(
                 [AttemptSucceeded(live.attempt, live.ref_id, manifest.as_documents(), steps=())], self._wall
@@ -122,14 +123,15 @@ class _Reconciliation:
             ref = reference.ref if reference else ""
             self._found(Trouble.STAGING, ref, staging, "what an attempt had left behind was removed, evidence kept")
 
-    def check_completed(self) -> set[str]:
-        """Look for the documents of every completed reference; return the names of the folders that are no such one's.
+    def check_recorded(self) -> set[str]:
+        """Look for the documents on record; return the names of the folders that are of none.
 
         A start waits for it, so it is one system call a document and none a folder: name and size are what a crash, a
         full disk or a careless hand changes. What changes neither is found by `verify`.
         """
         names = set(os.listdir(self._run.documents))  # noqa: PTH208 - names alone, and there may be a million
-        for reference, documents in self._reader.with_documents("completed"):
+        # Those that are done once more, or were and have failed, keep what came before until something takes its place.
+        for reference, documents in itertools.chain(self._reader.with_documents("completed"), self._reader.kept()):
             folder = self._run.documents / reference.folder
             there = reference.folder in names or os.path.lexists(folder)
             names.discard(reference.folder)
@@ -139,27 +141,18 @@ class _Reconciliation:
                 if there:
                     kind, text = Trouble.ALTERED, ", ".join(wrong)
                 reopen(self._run, self._ledger, reference, text, self._wall)
-                self._found(kind, reference.ref, folder, f"{text}; it is fetched again")
+                fate = "it stays failed" if reference.state == "failed" else "it is fetched again"
+                self._found(kind, reference.ref, folder, f"{text}; {fate}")
         return names
 
-    def check_documents(self, names: set[str]) -> None:
-        """Set aside what the ledger does not account for, of the folders with these names."""
+    def set_aside(self, names: set[str]) -> None:
+        """Set aside what the ledger does not account for: the folders with these names."""
         for name in sorted(names):
             reference = self._reader.in_folder(name)
-            if reference is None or not self._accounted_for(reference):
-                path = self._run.documents / name
-                kept = self._run.set_aside(path, self._stamp)
-                ref = reference.ref if reference else ""
-                text = f"documents that the ledger does not account for were moved to {kept}"
-                self._found(Trouble.EXTRA, ref, path, text)
-
-    def _accounted_for(self, reference: ReferenceRow) -> bool:
-        """Say whether what is in the folder was recorded, perhaps for a reference that is being done once more."""
-        if reference.state == "completed":
-            return True
-        documents = self._reader.documents(reference.id)
-        folder = self._run.documents / reference.folder
-        return bool(documents) and not quick_faults(folder, ((d.name, d.bytes) for d in documents))
+            path = self._run.documents / name
+            kept = self._run.set_aside(path, self._stamp)
+            text = f"documents that the ledger does not account for were moved to {kept}"
+            self._found(Trouble.EXTRA, reference.ref if reference else "", path, text)
 
     def clear_leftovers(self) -> None:
         """Remove what processes that are gone had begun to write with `run_directory.replacing`."""
@@ -173,14 +166,14 @@ class _Reconciliation:
 
 
 def reopen(run: RunDirectory, ledger: Ledger, reference: ReferenceRow, why: str, wall: float) -> None:
-    """Have a completed reference fetched again; what there is in its folder goes into quarantine.
+    """Take documents off the record, and put what there is in their folder into quarantine; see `strike_documents`.
 
     Raises:
         OSError: it could not be moved.
         LedgerUnwritableError: the ledger could not be written.
     """
     # The ledger first: a crash in between leaves documents without a row, which the next start sets aside.
-    ledger.reopen_completed(reference.id, why, wall)
+    ledger.strike_documents(reference.id, why, wall)
     folder = run.documents / reference.folder
     if os.path.lexists(folder):
         run.set_aside(folder, stamp(wall))

@@ -6,25 +6,14 @@ from pathlib import Path
 
 import msgspec
 
+from supervisor.shell import previous
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_rows import DocumentRow, ReferenceRow
-from supervisor.shell.manifest import (
-    MANIFEST,
-    PREVIOUS,
-    Listed,
-    Manifest,
-    condition,
-    formers,
-    read_manifest,
-    unsafe_name,
-)
+from supervisor.shell.manifest import MANIFEST, Listed, Manifest, condition, formers, read_manifest
 from supervisor.shell.reconcile import Finding, Trouble, reconcile, reopen
 from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, atomic_write, stamp
 from supervisor.views.tracking import disagreement, write_tracking
-
-_FORMER_PARTS = 3
-"""Of the path of a former document: ``previous/<set>/<name>``."""
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -71,7 +60,13 @@ class _Inspection:
                 text = "its totals are not the sums of its references"
                 yield Finding(Trouble.TOTALS, "", str(self._run.ledger), text)
             for reference, documents in self._reader.with_documents("completed"):
-                yield from self._completed(reference, documents)
+                self.references += 1
+                self.documents += len(documents)
+                self.bytes += sum(document.bytes for document in documents)
+                yield from self._recorded(reference, documents)
+            # What is done once more, or was and has failed, keeps what came before. In a run that changes at any time.
+            for reference, documents in () if self._active else self._reader.kept():
+                yield from self._recorded(reference, documents)
         if not self._active:
             yield from self._extra_folders()
             yield from self._leftovers()
@@ -80,12 +75,9 @@ class _Inspection:
     def _about_ledger(self, text: str) -> Finding:
         return Finding(Trouble.LEDGER, "", str(self._run.ledger), f"the ledger is wrong: {text}")
 
-    def _completed(self, reference: ReferenceRow, documents: list[DocumentRow]) -> Iterator[Finding]:
+    def _recorded(self, reference: ReferenceRow, documents: list[DocumentRow]) -> Iterator[Finding]:
         folder = self._run.documents / reference.folder
         listed = [listed_as(row) for row in documents]
-        self.references += 1
-        self.documents += len(listed)
-        self.bytes += sum(document.bytes for document in listed)
         found = condition(folder, listed)
         if found.missing or found.wrong:
             kind = Trouble.MISSING if found.missing else Trouble.ALTERED
@@ -103,17 +95,12 @@ class _Inspection:
             yield from self._former(reference, folder, manifest)
 
     def _former(self, reference: ReferenceRow, folder: Path, manifest: Manifest) -> Iterator[Finding]:
-        for former in manifest.former:
-            kept = former.path.split("/")
-            if len(kept) != _FORMER_PARTS or kept[0] != PREVIOUS or kept[2] != former.name or unsafe_name(kept[1]):
-                text = "its manifest names a place that it cannot name"
-                yield Finding(Trouble.MANIFEST, reference.ref, str(folder / MANIFEST), text)
-                continue
-            document = Listed(former.name, "", former.bytes, former.sha256, None, former.attempt)
-            found = condition((folder / former.path).parent, [document])
-            if fault := ("its folder is gone",) if found.missing else found.wrong:
-                text = f"the former document {former.path} is not what it was: {fault[0]}"
-                yield Finding(Trouble.FORMER, reference.ref, str(folder / former.path), text)
+        found = previous.faults(folder, manifest)
+        if found.manifest:
+            yield Finding(Trouble.MANIFEST, reference.ref, str(folder / MANIFEST), found.manifest)
+        for kind, faults in ((Trouble.FORMER, found.altered), (Trouble.EXTRA, found.extra)):
+            for path, text in faults:
+                yield Finding(kind, reference.ref, str(path), text)
 
     def _extra_folders(self) -> Iterator[Finding]:
         with os.scandir(self._run.documents) as entries:
@@ -175,17 +162,20 @@ def _repair(run: RunDirectory, ledger: Ledger, reader: LedgerReader, finding: Fi
     """Repair one finding, and say what was done."""
     path = Path(finding.path)
     reference = reader.reference(finding.ref) if finding.ref else None
-    completed = reference is not None and reference.state == "completed"
+    documents = reader.documents(reference.id) if reference else []
+    recorded = reference is not None and (reference.state == "completed" or bool(documents))
     match finding.kind:
-        case Trouble.MISSING | Trouble.ALTERED if reference and completed:
+        case Trouble.MISSING | Trouble.ALTERED if reference and recorded:
             reopen(run, ledger, reference, finding.sentence, wall)
-            return f"{finding.ref} is pending again: {finding.sentence}"
-        case Trouble.EXTRA if os.path.lexists(path) and not (completed and path.parent == run.documents):
+            fate = "is pending again" if reference.state == "completed" else f"is still {reference.state}, without them"
+            return f"{finding.ref} {fate}: {finding.sentence}"
+        case Trouble.EXTRA if os.path.lexists(path) and not (recorded and path.parent == run.documents):
             return f"{path} was moved to {run.set_aside(path, stamp(wall))}"
-        case Trouble.MANIFEST if reference and completed:
-            documents = tuple(listed_as(row) for row in reader.documents(reference.id))
-            attempt = reader.attempt(reference.attempt or 0)
-            manifest = Manifest(reference.ref, reference.attempt or 0, attempt.number if attempt else 1, documents)
+        case Trouble.MANIFEST if reference and recorded:
+            number = documents[0].attempt if documents else reference.attempt or 0
+            attempt = reader.attempt(number)
+            listed = tuple(listed_as(row) for row in documents)
+            manifest = Manifest(reference.ref, number, attempt.number if attempt else 1, listed)
             manifest = msgspec.structs.replace(manifest, former=formers(path.parent, manifest))
             if path.is_dir() and not path.is_symlink():
                 run.set_aside(path, stamp(wall))

@@ -141,6 +141,34 @@ def test_completed_references_without_their_documents_are_done_again(store: Stor
     assert run(store) == []
 
 
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize("lost", ["folder", "document", "size"])
+def test_documents_of_an_earlier_night_that_are_not_there_any_more_are_off_the_record(
+    store: Store,
+    entry: Entry,
+    lost: str,
+    *,
+    failed: bool,
+) -> None:
+    """A reference that is done once more, or was and has failed, is not said to have what it lost meanwhile."""
+    folder = store.complete(entry, 1, {"a.pdf": pdf("a"), "b.pdf": pdf("b")})
+    (again,) = store.ledger.import_references(["A/1"], done_before=WALL + 1).entries
+    if failed:
+        store.start(again, 2)
+        store.fail(again, 2, retry_in=None)
+    if lost == "folder":
+        shutil.rmtree(folder)
+    elif lost == "document":
+        (folder / "a.pdf").unlink()
+    else:
+        (folder / "a.pdf").write_bytes(b"%PDF-")
+    assert run(store) == [(Trouble.MISSING if lost == "folder" else Trouble.ALTERED, "A/1")]
+    assert quarantined(store) == ([] if lost == "folder" else [folder.name])
+    assert store.state("A/1") == ("failed" if failed else "pending")
+    with LedgerReader(store.run.ledger) as reader:
+        assert reader.documents(entry.ref_id) == []
+
+
 def test_documents_that_the_ledger_does_not_know_are_set_aside(store: Store, entry: Entry) -> None:
     """A folder of nobody, a file, a link, and documents of a reference that is not completed: none is deleted."""
     store.publish(entry, 1, store.stage(1, {"a.pdf": pdf("a")}))
@@ -166,7 +194,7 @@ def test_a_folder_name_in_another_case_is_not_the_references(store: Store, entry
 def test_an_interrupted_replacement_is_finished_or_taken_back(store: Store, entry: Entry, renamed: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Former documents that stood aside when the crash came go back, or beside the new ones."""
     folder = store.complete(entry, 1, {"a.pdf": pdf("old")})
-    store.ledger.reopen_completed(entry.ref_id, "once more", WALL)
+    store.ledger.strike_documents(entry.ref_id, "once more", WALL)
     store.start(entry, 2)
     new = store.stage(2, {"a.pdf": pdf("new")})
     aside = store.run.replaced / f"2-{folder.name}"

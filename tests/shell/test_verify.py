@@ -1,3 +1,4 @@
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -174,6 +175,113 @@ def test_former_documents_are_checked_as_well(store: Store, folder: Path) -> Non
     (again,) = verify(store.run).findings
     assert again.kind is Trouble.FORMER
     assert "not repaired" in repair(store.run, WALL)[0]
+
+
+def twice(store: Store) -> Path:
+    """Have A fetched once more with another a.pdf; return where the former documents are."""
+    (entry,) = store.ledger.import_references(["A"], done_before=WALL + 1).entries
+    store.complete(entry, 9, {"a.pdf": pdf("new"), "b.pdf": pdf("b")})
+    write_tracking(store.run.path)
+    (kept,) = (store.run.documents / "A" / "previous").iterdir()
+    return kept
+
+
+def extra_in_the_set(kept: Path) -> None:
+    (kept / "more.pdf").write_bytes(pdf("more"))
+
+
+def extra_set(kept: Path) -> None:
+    (kept.parent / "more").mkdir()
+    (kept.parent / "more" / "a.pdf").write_bytes(pdf("more"))
+
+
+def extra_beside_the_set(kept: Path) -> None:
+    (kept.parent / "more.pdf").write_bytes(pdf("more"))
+
+
+def nested_too_deep(kept: Path) -> None:
+    (kept / "previous").mkdir()
+    (kept / "previous" / "a.pdf").write_bytes(pdf("more"))
+
+
+def elsewhere(kept: Path) -> None:
+    kept.parent.rename(kept.parents[3] / "elsewhere")
+    kept.parent.symlink_to(kept.parents[3] / "elsewhere")
+
+
+def alter_what_is_also_new(kept: Path) -> None:
+    (kept / "b.pdf").write_bytes(pdf("b").replace(b"EOF", b"FOE"))
+
+
+def drop_the_sets_manifest(kept: Path) -> None:
+    (kept / "manifest.json").unlink()
+
+
+def unlist(kept: Path) -> None:
+    manifest = kept.parents[1] / "manifest.json"
+    listing = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**listing, "former": []}))
+
+
+FORMER_DAMAGE: list[tuple[Callable[[Path], None], list[Trouble], list[Trouble]]] = [
+    (extra_in_the_set, [Trouble.EXTRA], []),
+    (extra_set, [Trouble.EXTRA], []),
+    (extra_beside_the_set, [Trouble.EXTRA], []),
+    (nested_too_deep, [Trouble.EXTRA], []),
+    (elsewhere, [Trouble.FORMER, Trouble.EXTRA], [Trouble.FORMER]),
+    (alter_what_is_also_new, [Trouble.FORMER], [Trouble.FORMER]),
+    (drop_the_sets_manifest, [Trouble.FORMER], [Trouble.FORMER]),
+    (unlist, [Trouble.MANIFEST], []),
+]
+
+
+@pytest.mark.parametrize("case", FORMER_DAMAGE, ids=[row[0].__name__ for row in FORMER_DAMAGE])
+def test_whatever_lies_among_the_former_documents_is_accounted_for(
+    store: Store, folder: Path, case: tuple[Callable[[Path], None], list[Trouble], list[Trouble]]
+) -> None:
+    """Extra, altered and unlisted things in previous/ are told; a repair deletes nothing and keeps what is listed."""
+    damage, kinds, left = case
+    kept = twice(store)
+    damage(kept)
+    before = {path.read_bytes() for path in store.run.path.rglob("*.pdf")}
+    assert [finding.kind for finding in verify(store.run).findings] == kinds
+    store.close()
+    repair(store.run, WALL)
+    assert [finding.kind for finding in verify(store.run).findings] == left
+    assert before <= {path.read_bytes() for path in store.run.path.rglob("*.pdf")}
+    assert left == [] or damage is elsewhere or (kept / "a.pdf").exists()
+
+
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        (flip, Trouble.ALTERED),
+        (delete_one, Trouble.ALTERED),
+        (delete_all, Trouble.MISSING),
+        (add_a_file, Trouble.EXTRA),
+        (drop_the_manifest, Trouble.MANIFEST),
+    ],
+)
+def test_documents_of_an_earlier_night_are_checked_although_their_reference_is_not_completed(
+    store: Store, folder: Path, damage: Callable[[Path], None], kind: Trouble, *, failed: bool
+) -> None:
+    """It is done once more, or was and has failed: what is on record for it is there, byte for byte, or it is told."""
+    (entry,) = store.ledger.import_references(["A"], done_before=WALL + 1).entries
+    if failed:
+        store.start(entry, 9)
+        store.fail(entry, 9, retry_in=None)
+    write_tracking(store.run.path)
+    assert verify(store.run).findings == ()
+    damage(folder)
+    (finding,) = verify(store.run).findings
+    assert (finding.kind, finding.ref) == (kind, "A")
+    store.close()
+    assert repair(store.run, WALL) != []
+    assert verify(store.run).findings == ()
+    again = Store(store.run.path)
+    assert again.state("A") == ("failed" if failed else "pending")
+    again.close()
 
 
 def test_during_a_run_only_what_is_completed_is_checked(store: Store, folder: Path) -> None:
