@@ -1,7 +1,8 @@
 """Where foreign exceptions and HTTP statuses become failure kinds: this module and no other.
 
-Sources: Chromium's `net/base/net_error_list.h` for the names after ``net::``, Node's `errno` names for what
-`context.request` reports, RFC 9110 for statuses and Retry-After.
+Sources: Chromium's `net/base/net_error_list.h` for the names after ``net::``; for what `context.request` reports Node's
+`errno` names, OpenSSL's `X509_verify_cert_error_string` (certificates come without a code) and Playwright's own words;
+RFC 9110 for statuses and Retry-After.
 """
 
 import errno
@@ -45,10 +46,16 @@ _NET_KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
 _NODE_KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"\b(ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ENETDOWN)\b"), Kind.OFFLINE),
     (
-        re.compile(r"\b(CERT_\w+|ERR_TLS_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|self-signed certificate|unable to verify)"),
+        re.compile(
+            r"\b(self-signed certificate|unable to (?:verify|get)|does not match certificate's altnames"
+            r"|certificate (?:has expired|is not yet valid|revoked|rejected|not trusted|signature failure)"
+            r"|certificate chain too long|invalid CA certificate|uns\w+ certificate purpose)"
+        ),
         Kind.CERTIFICATE,
     ),
-    (re.compile(r"\b(ECONN\w+|ETIMEDOUT|EPIPE|socket hang up|aborted)\b"), Kind.NETWORK),
+    (re.compile(r"\b(ECONN\w+|ETIMEDOUT|EPIPE|EPROTO|socket hang up|aborted|Parse Error: .*)"), Kind.NETWORK),
+    (re.compile(r"\b(Max redirect count exceeded|invalid redirect URL)\b"), Kind.HTTP_ERROR),
+    (re.compile(r"\b(Protocol \"[^\"]*\" not supported|Invalid URL)\b"), Kind.RECIPE_ERROR),
     (re.compile(r"\bENOSPC\b"), Kind.DISK_FULL),
 )
 
@@ -58,7 +65,7 @@ _SENTENCES = {
     Kind.OFFLINE: "the site cannot be found or reached from here",
     Kind.CERTIFICATE: "the site's certificate is not accepted",
     Kind.NETWORK: "the connection to the site failed",
-    Kind.HTTP_ERROR: "the site keeps redirecting",
+    Kind.HTTP_ERROR: "the redirections of the site lead nowhere",
     Kind.BROWSER_LOST: "the browser ran out of memory",
     Kind.DISK_FULL: "the disk is full",
     Kind.RECIPE_ERROR: "the recipe asked for an address that cannot be opened",

@@ -135,7 +135,11 @@ async def fetch_from(
         if response.status not in _REDIRECTS or location is None:
             return response
         await dispose(response)
-        url = urljoin(response.url, location)
+        try:
+            url = urljoin(response.url, location)
+        except ValueError as error:
+            message = "the site redirects to what is no address"
+            raise SiteFailure(Kind.HTTP_ERROR, message, url=response.url) from error
     raise SiteFailure(Kind.HTTP_ERROR, "the site keeps redirecting", url=url)
 
 

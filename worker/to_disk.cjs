@@ -13,6 +13,7 @@ const { Readable, Transform, pipeline } = require("node:stream");
 
 const HEADER = "x-nightfleet-to-disk";
 const DECODERS = { gzip: zlib.createGunzip, "x-gzip": zlib.createGunzip, deflate: zlib.createInflate, br: zlib.createBrotliDecompress };
+const GARBLED = /^(HPE_|Z_|ERR__)/; // codes of Node's HTTP parser, of zlib and of Brotli
 
 function counted(limit) {
   let size = 0;
@@ -32,8 +33,18 @@ function bodiless(answer) {
   return Object.assign(new Readable({ read() {} }), { httpVersion, statusCode, statusMessage, url, rawHeaders, headers });
 }
 
-function keep(answer, { path, limit }, answered, silence) {
+/** Says of an error in the middle of a body that it is the document's: before its head it would be the connection's. */
+function ofTheBody(error) {
+  if (error.code === "ECONNRESET") return new Error("aborted");
+  if (GARBLED.test(error.code) && !error.message.startsWith("nightfleet")) {
+    error.message = `nightfleet: it came garbled (${error.message})`;
+  }
+  return error;
+}
+
+function keep(answer, made, { path, limit }, answered, silence) {
   const stand = bodiless(answer);
+  made.prependListener("error", ofTheBody); // the driver hears it next
   answered(stand);
   const promised = Number(answer.headers["content-length"] || 0);
   if (promised > limit) {
@@ -45,7 +56,7 @@ function keep(answer, { path, limit }, answered, silence) {
   const stages = decoder ? [answer, decoder()] : [answer];
   pipeline(...stages, counted(limit), fs.createWriteStream(path, { flags: "wx" }), (error) => {
     if (!error) stand.push(null);
-    else stand.destroy(silence() || (error.code === "ECONNRESET" ? new Error("aborted") : error));
+    else stand.destroy(silence() || ofTheBody(error));
   });
 }
 
@@ -60,7 +71,7 @@ function keeping(module) {
     if (wish.fields && new URL(url).origin === wish.origin) Object.assign(headers, wish.fields);
     let silent = null;
     const made = request.call(this, url, { ...options, headers }, (answer) =>
-      answer.statusCode === 200 ? keep(answer, wish, answered, () => silent) : answered(answer),
+      answer.statusCode === 200 ? keep(answer, made, wish, answered, () => silent) : answered(answer),
     );
     return made.setTimeout(wish.patience * 1000, () => {
       silent = new Error(`nightfleet: nothing came for ${wish.patience} s`);

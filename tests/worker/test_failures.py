@@ -36,6 +36,7 @@ from worker.site import NotFound
         (PlaywrightError("APIRequestContext.get: connect ECONNREFUSED 127.0.0.1:1"), Kind.NETWORK),
         (PlaywrightError("APIRequestContext.get: getaddrinfo ENOTFOUND nosuch.invalid"), Kind.OFFLINE),
         (PlaywrightError("APIRequestContext.get: self-signed certificate"), Kind.CERTIFICATE),
+        (PlaywrightError("APIRequestContext.get: write EPROTO 80:error:0A00010B:SSL routines"), Kind.NETWORK),
         (PlaywrightError("Locator.click: strict mode violation\n - ECONNREFUSED in the log"), Kind.RECIPE_ERROR),
         (OSError(errno.ENOSPC, "No space left"), Kind.DISK_FULL),
         (ExceptionGroup("two", [NotFound("gone"), ValueError()]), Kind.NOT_FOUND),
