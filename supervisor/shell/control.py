@@ -101,6 +101,8 @@ class Control:
         self._inbox = inbox
         self._journal = journal
         self._clients: list[_Client] = []
+        self._left: list[_Client] = []
+        """Clients that are gone, and for whom the ledger is still being asked which references they mean."""
         self._thread = ThreadPoolExecutor(1, "control")
         self._listener: socket.socket | None = None
         try:
@@ -170,7 +172,7 @@ class Control:
 
         To be called before the round's records are handed to the ledger.
         """
-        for client in list(self._clients):
+        for client in [*self._clients, *self._left]:
             pending = client.pending
             if pending is not None and pending.selected is not None and pending.selected.done():
                 selected, pending.selected = pending.selected, None
@@ -181,6 +183,7 @@ class Control:
                 except (UserError, sqlite3.Error) as error:
                     self._say(client, Answer(ok=False, done=True, sentence=str(error)))
             yield from self._next(client)
+        self._left = [client for client in self._left if client.pending is not None and client.pending.selected]
 
     def answer(self, now: float) -> None:
         """Answer what is done, or has taken too long. After the round's records were handed to the ledger."""
@@ -222,12 +225,13 @@ class Control:
     def _next(self, client: _Client) -> Iterator[Event]:
         """Take the next whole line of a client that is owed nothing."""
         while client.pending is None and not client.leaving:
-            line, newline, rest = client.received.partition(b"\n")
-            if not newline:
+            end = client.received.find(b"\n")
+            if end < 0:
                 return
-            client.received = rest
+            line = bytes(client.received[:end])
+            del client.received[: end + 1]
             try:
-                request: Request = msgspec.json.decode(bytes(line), type=Request)
+                request: Request = msgspec.json.decode(line, type=Request)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 sentence = f"that is no request: {str(error)[:200]}"
                 self._say(client, Answer(ok=False, done=True, sentence=sentence))
@@ -287,6 +291,8 @@ class Control:
         self._send(client)
 
     def _send(self, client: _Client) -> None:
+        if client not in self._clients:
+            return  # it left, and nobody hears the answer
         try:
             while client.to_send:
                 del client.to_send[: client.connection.send(client.to_send)]
@@ -308,3 +314,6 @@ class Control:
             self._clients.remove(client)
             self._selector.unregister(client.connection)
             client.connection.close()
+            client.leaving = True
+            if client.pending is not None and client.pending.selected is not None:
+                self._left.append(client)

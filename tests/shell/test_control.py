@@ -4,6 +4,7 @@ import contextlib
 import selectors
 import socket
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from supervisor.core.events import TimePassed, WorkerSpoke
 from supervisor.core.machine import Machine
 from supervisor.core.policy import Policy
 from supervisor.core.records import AttemptFailed, AttemptStarted, Entry, Record
+from supervisor.shell import control
 from supervisor.shell.conductor import Conductor
 from supervisor.shell.control import Control
 from supervisor.shell.control_messages import REQUEST_LIMIT, Answer, address
@@ -25,6 +27,7 @@ from supervisor.shell.inbox import Inbox
 from supervisor.shell.journal import Journal
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.run_directory import RunDirectory
+from supervisor.shell.selection import select_failed
 from worker.protocol import VERSION, Hello, Inbound, Kind, Ready
 
 DEADLINE = 20.0
@@ -293,3 +296,51 @@ def test_an_ending_run_is_neither_paused_nor_scaled(desk: Desk, caller: Caller) 
     answer = caller.answer(desk)
     assert not answer.ok
     assert "stopped by the operator" in answer.sentence
+
+
+def test_a_caller_who_leaves_before_two_answers_is_no_trouble(desk: Desk, caller: Caller) -> None:
+    """What it asked wrongly is answered to nobody, however much of that came at once; the run goes on."""
+    caller.socket.sendall(b"nonsense\nnonsense\nnonsense\n")
+    caller.socket.close()
+    for _ in range(5):
+        desk.turn()
+    assert len(desk.selector.get_map()) == 1
+
+
+def test_a_caller_who_never_listens_is_let_go(desk: Desk, caller: Caller) -> None:
+    """Its answers are kept up to a limit, however much it asks in one piece; the run goes on."""
+    deadline = time.monotonic() + DEADLINE
+    desk.turn()
+    (connection,) = desk.control._clients
+    while connection in desk.control._clients:
+        assert time.monotonic() < deadline
+        with contextlib.suppress(BlockingIOError):  # the supervisor has yet to read what came before
+            caller.socket.send(b"\n" * 60_000)
+        desk.turn()
+    assert len(desk.selector.get_map()) == 1
+
+
+def test_a_retry_is_done_although_its_caller_left_at_once(
+    desk: Desk, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is still being asked which references have failed when nobody waits for the answer any more."""
+    gone = threading.Event()
+
+    def select_late(*question: Any) -> list[Entry]:
+        assert gone.wait(DEADLINE)
+        return select_failed(*question)
+
+    monkeypatch.setattr(control, "select_failed", select_late)
+    caller.ask(do="retry")
+    caller.socket.close()
+    deadline = time.monotonic() + DEADLINE
+    while desk.control._clients or not desk.control._left:
+        assert time.monotonic() < deadline
+        desk.turn()
+    gone.set()
+    while desk.machine.run.queue.failed:
+        assert time.monotonic() < deadline
+        desk.turn()
+    desk.turn()
+    assert not desk.control._left
+    desk.machine.check_invariants()
