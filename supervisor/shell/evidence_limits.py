@@ -6,6 +6,7 @@ the last attempt at a reference that is not completed. Within each of these the 
 because its other cases tell the same, and of a kind the oldest.
 """
 
+import contextlib
 import re
 import threading
 from collections import defaultdict, deque
@@ -60,9 +61,8 @@ class EvidenceLimits:
             if self._count is None:
                 found = self._survey()
                 self._count, self._size = len(found), sum(one.bytes for one in found)
-            else:
-                self._count += 1
-                self._size += sum(path.stat().st_size for path in folder.iterdir())
+            elif (one := _look(folder)) is not None:
+                self._count, self._size = self._count + 1, self._size + one.bytes
             if self._count <= self._attempts and self._size <= self._bytes:
                 return 0
             return self._thin()
@@ -80,12 +80,9 @@ class EvidenceLimits:
 
     def _survey(self) -> list[Evidence]:
         """Return the evidence that there is in full, the oldest first."""
-        found = []
-        for reference in self._directory.failures.iterdir():
-            for folder in reference.iterdir() if reference.is_dir() else []:
-                names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-                if names - {"error.txt"}:
-                    found.append(_look(folder))
+        references = [path for path in self._directory.failures.iterdir() if path.is_dir()]
+        folders = [folder for reference in references for folder in reference.iterdir() if folder.is_dir()]
+        found = [one for folder in folders if (one := _look(folder)) is not None]
         return sorted(found, key=lambda one: one.modified)
 
     def _by_worth(self, found: list[Evidence]) -> list[Evidence]:
@@ -107,14 +104,21 @@ class EvidenceLimits:
         return ordered
 
 
-def _look(folder: Path) -> Evidence:
-    stats = [path.stat(follow_symlinks=False) for path in folder.iterdir()]
+def _look(folder: Path) -> Evidence | None:
+    """Return what a folder holds; None where that is no more than error.txt."""
+    stats = {}
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # somebody tidies up, or puts a text into its place
+            stats[path.name] = path.stat(follow_symlinks=False)
+    if not stats.keys() - {"error.txt"}:
+        return None
     try:
         match = _HEADLINE.match(files.read(folder / "error.txt", 200))
     except OSError:
         match = None  # somebody removed it, or put something else there
     kind, attempt = (match[2].decode(), int(match[1])) if match else ("", 0)
-    return Evidence(folder, kind, attempt, sum(one.st_size for one in stats), max(one.st_mtime for one in stats))
+    size, modified = sum(one.st_size for one in stats.values()), max(one.st_mtime for one in stats.values())
+    return Evidence(folder, kind, attempt, size, modified)
 
 
 def _thin(folder: Path) -> None:

@@ -43,6 +43,7 @@ class Figures(msgspec.Struct, frozen=True):
     kills: int
     restarts: int
     documents: int
+    """Of completed references, as `bytes`."""
     bytes: int
 
 
@@ -255,11 +256,18 @@ class LedgerReader:
         return self._read(IncidentRow, _INCIDENTS + " WHERE id > ? ORDER BY id", (after,))
 
     def figures(self) -> Figures:
-        """Count what was done so far, in time linear in the attempts and documents."""
+        """Count what was done so far, in time linear in the attempts and documents.
+
+        Documents count when their reference is completed: those of an earlier night, which are to be fetched once more,
+        are still on record.
+        """
         failures = dict(self._rows("SELECT kind, count(*) FROM attempt WHERE kind IS NOT NULL GROUP BY kind"))
         ((attempts,),) = self._rows("SELECT count(*) FROM attempt")
         incidents = dict(self._rows("SELECT what, count(*) FROM incident GROUP BY what"))
-        ((documents, size),) = self._rows("SELECT count(*), coalesce(sum(bytes), 0) FROM document")
+        ((documents, size),) = self._rows(
+            "SELECT count(*), coalesce(sum(bytes), 0) FROM document d JOIN reference r ON r.id = d.reference_id"
+            " WHERE r.state = 'completed'"
+        )
         return Figures(
             attempts=attempts,
             failures=failures,

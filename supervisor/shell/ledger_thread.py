@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from supervisor.core.events import PauseRequested, ResumeRequested
 from supervisor.core.records import AttemptSucceeded, Record
 from supervisor.shell.inbox import Broken, Durable, Inbox
-from supervisor.shell.ledger import Ledger, LedgerConflict
+from supervisor.shell.ledger import Ledger
 from supervisor.shell.ledger_schema import LedgerUnwritableError
 from supervisor.views.metrics import Metrics
 
@@ -63,6 +63,12 @@ class LedgerThread:
             self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._write_all()
+        except Exception as error:  # noqa: BLE001 - a bug must end the run, or all that waits for the ledger waits for ever
+            self._inbox.put(Broken(error))
+
+    def _write_all(self) -> None:
         ended = False
         while not ended:
             waiting = self._gather()
@@ -87,7 +93,11 @@ class LedgerThread:
                 return waiting
 
     def _write(self, records: list[Record]) -> bool:
-        """Write until it is written. Says False when there is no more point in trying."""
+        """Write until it is written. Says False when there is no more point in trying.
+
+        Raises:
+            LedgerConflict: a bug of ours; nothing of it is written.
+        """
         while True:
             try:
                 self._ledger.apply(records, time.time())
@@ -97,9 +107,6 @@ class LedgerThread:
                 self.trouble = str(error)
                 if self._closing.wait(_RETRY_SECONDS):
                     return False
-            except LedgerConflict as error:
-                self._inbox.put(Broken(error))
-                return False
             else:
                 self._written(records)
                 if self.trouble:

@@ -77,7 +77,7 @@ def remember(run: RunDirectory, tried: Credentials) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with replacing(run.login) as file:
+    with replacing(run.login, via=run.path) as file:
         file.write(msgspec.json.encode(tried))
 
 

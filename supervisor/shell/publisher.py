@@ -223,7 +223,7 @@ def keep_evidence(run: RunDirectory, folder: str, attempt: Discard) -> Path:
     """
     headline = f"attempt {attempt.attempt} (number {attempt.number})"
     target = _evidence_folder(run.failures / folder / f"attempt-{attempt.number}", headline)
-    _move_evidence(run.evidence(attempt.attempt), target, f"{headline}: {attempt.kind}: {attempt.message}")
+    _move_evidence(run, run.evidence(attempt.attempt), target, f"{headline}: {attempt.kind}: {attempt.message}")
     return target
 
 
@@ -250,18 +250,18 @@ def keep_errand_evidence(run: RunDirectory, errand: DiscardErrand) -> Path:
     target = place / f"attempt-{number}"
     target.mkdir()
     headline = f"attempt {errand.errand} (number {number}): {errand.kind}: {errand.message}"
-    _move_evidence(run.errand_staging(errand.errand) / "evidence", target, headline)
+    _move_evidence(run, run.errand_staging(errand.errand) / "evidence", target, headline)
     return target
 
 
-def _move_evidence(evidence: Path, target: Path, headline: str) -> None:
+def _move_evidence(run: RunDirectory, evidence: Path, target: Path, headline: str) -> None:
     files, dropped = _evidence_files(evidence)
     error_text = target / "error.txt"
     if not error_text.exists():
         text = f"{headline}\n"
         if dropped:
             text += f"({dropped} more files of evidence were too many or too large to be kept)\n"
-        atomic_write(error_text, text.encode("utf-8", "replace") + _read_error_text(evidence))
+        atomic_write(error_text, text.encode("utf-8", "replace") + _read_error_text(evidence), via=run.path)
     for file in files:
         file.rename(target / file.name)
 

@@ -14,6 +14,7 @@ from supervisor.shell.inbox import Broken, Inbox
 from supervisor.shell.journal import Journal
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.ledger_schema import LedgerError, LedgerUnwritableError
+from supervisor.shell.manifest import unsafe_name
 from supervisor.shell.publisher import Publisher, remove_staging
 from supervisor.shell.references_file import ReferencesError, read_references
 from supervisor.shell.run_directory import RunDirectory, replacing
@@ -70,10 +71,13 @@ class Store:
         """Finish what was begun, and remove what an errand that was interrupted has left."""
         self._threads.shutdown(wait=True)
         for staging in self._directory.staging_root.glob("errand-*"):
-            try:
-                remove_staging(staging)
-            except OSError as error:
-                self._journal.note(f"{staging} could not be removed: {error}", "WARNING")
+            self._remove(staging)
+
+    def _remove(self, staging: Path) -> None:
+        try:
+            remove_staging(staging)
+        except OSError as error:
+            self._journal.note(f"{staging} could not be removed: {error}", "WARNING")
 
     def _begin(self, work: Callable[[], None]) -> None:
         def guarded() -> None:
@@ -136,7 +140,6 @@ class Store:
             with source.open("rb") as exported, replacing(self._directory.inventory) as kept:
                 shutil.copyfileobj(exported, kept)
             imported = self._ledger.import_references(found.names, done_before=self._done_before)
-            remove_staging(folder)
         except ReferencesError as error:
             place = f"{command.place}: " if command.place else ""
             self._reject(command, place + str(error).replace(str(source), "the export"), source)
@@ -144,6 +147,7 @@ class Store:
         except (LedgerUnwritableError, OSError) as error:
             self._reject(command, f"it could not be written down: {error}")
             return
+        self._remove(folder)
         if found.duplicates:
             self._journal.note(f"{found.duplicates} references stand in the export more than once; each is done once")
         self._inbox.put(InventoryLoaded(imported.entries, imported.again.completed, imported.again.failed))
@@ -151,12 +155,22 @@ class Store:
     def _reject(self, command: LoadInventory, reason: str, source: Path | None = None) -> None:
         """Refuse an export; what is in it is the best evidence."""
         if source is not None:
-            evidence = source.with_name("evidence")
-            evidence.mkdir(exist_ok=True)
-            source.rename(evidence / source.name)
+            try:
+                _make_evidence(source)
+            except OSError as error:
+                self._journal.note(f"the refused export could not be kept: {error}", "WARNING")
         discard = DiscardErrand(command.errand, "export", Kind.EXPORT_INVALID.value, reason)
         self._journal.note(self._publisher.discard_errand(discard))
         self._inbox.put(InventoryRejected(reason))
+
+
+def _make_evidence(export: Path) -> None:
+    """Move a file into the evidence beside it; the site chose its name, and may have chosen any."""
+    name = "export" if unsafe_name(export.name) else export.name
+    aside = export.rename(export.with_name(".export"))
+    evidence = export.with_name("evidence")
+    evidence.mkdir(exist_ok=True)
+    aside.rename(evidence / name)
 
 
 def _is_ordinary(file: Path) -> bool:

@@ -32,6 +32,8 @@ _LINE_LIMIT = 65_536
 _SHOWN = 4_000
 _TIME_WIDTH = 26
 """Digits of a time in microseconds; shorter ones are filled up, so that they compare as text."""
+_ROTATED = re.compile(r"\.\d{4}(-\d\d){2}_\d\d(-\d\d){2}_\d{6}\b")
+"""In the name of a file that loguru has put aside: worker-1.2026-11-24_22-10-59_123456.log."""
 _WORKER_FILE = re.compile(r"worker-(\d+)\b")
 
 
@@ -88,7 +90,7 @@ def follow(folder: Path, wait: Callable[[], bool], wanted: Wanted) -> Iterator[s
     first = True
     while True:
         for path in _files(folder, wanted):
-            if not _is_rotated(path) and path not in tails:
+            if not _ROTATED.search(path.name) and path not in tails:
                 tails[path] = _Tail(path, wanted, from_end=first)
         first = False
         # A line is in its file at once, but another process's earlier one may come a round later.
@@ -172,11 +174,6 @@ class _Sieve:
                 head = msgspec.structs.replace(head, worker=self._worker)
             self._open = self._wanted.takes(head)
         return self._open
-
-
-def _is_rotated(path: Path) -> bool:
-    # loguru puts a file aside as worker-1.2026-11-24_22-10-59_123456.log
-    return path.stem not in {"supervisor", "clerk", "demo-site"} and not re.fullmatch(r"worker-\d+", path.stem)
 
 
 def _files(folder: Path, wanted: Wanted) -> list[Path]:

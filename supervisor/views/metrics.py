@@ -4,7 +4,7 @@ import bisect
 import math
 import statistics
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from supervisor.core.records import AttemptFailed, AttemptStarted, AttemptSucceeded, Incident, Record
 from supervisor.views.status import DURATION_BOUNDS, MetricsView
@@ -105,8 +105,8 @@ class Metrics:
         return MetricsView(
             per_minute=None if rate is None else rate * 60,
             per_minute_overall=self._finished / elapsed * 60 if self._finished and elapsed > 0 else None,
-            seconds_median=_quantile(durations, 0.5),
-            seconds_p95=_quantile(durations, 0.95),
+            seconds_median=quantile(durations, 0.5) if durations else None,
+            seconds_p95=quantile(durations, 0.95) if durations else None,
             seconds_recent=statistics.median(self._last) if len(self._durations) > 2 * _LAST_DURATIONS else None,
             seconds_sum=self._seconds_sum,
             seconds_counts=tuple(self._histogram),
@@ -122,9 +122,9 @@ class Metrics:
         )
 
 
-def _quantile(ordered: list[float], share: float) -> float | None:
-    """Return the nearest-rank quantile of an ascending list, None of an empty one."""
-    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else None
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """Return the nearest-rank quantile of an ascending sequence that is not empty; `share` is 0.5 for its median."""
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
 
 
 def _time_left(rate: float | None, counted: float, remaining: int) -> tuple[float | None, float | None, float | None]:

@@ -10,6 +10,7 @@ import msgspec
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_rows import AttemptRow, IncidentRow, Meta, ReferenceRow, RunRow
 from supervisor.shell.ledger_schema import seconds
+from supervisor.views.metrics import quantile
 from supervisor.views.status import Totals
 
 COLUMNS = 900
@@ -193,7 +194,8 @@ class _Builder:
         for column in range(self._place(began, COLUMNS), self._place(ended, COLUMNS) + 1):
             track[column] = max(track[column], value)
         if row.outcome in {"succeeded", "failed"}:
-            self._took[f"attempts that {row.outcome}"].append(ended - began)
+            took = max(0.0, ended - began)  # the clock may have been put back
+            self._took[f"attempts that {row.outcome}"].append(took)
         for step in row.steps:
             name = f"step: {step.name}"
             if name in self._took or len(self._took) < _STEPS:
@@ -250,7 +252,7 @@ def _duration(name: str, values: "array[float]") -> Duration:
     return Duration(
         name=name,
         count=len(ordered),
-        median=ordered[len(ordered) // 2],
-        p95=ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))],
+        median=quantile(ordered, 0.5),
+        p95=quantile(ordered, 0.95),
         longest=ordered[-1],
     )

@@ -30,8 +30,8 @@ def size(count: int) -> str:
     """Return a size in bytes with a decimal unit and at most three digits: ``412 MB``, ``2.1 GB``."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if value < _THOUSAND:
-            return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"  # noqa: PLR2004
+        if round(value) < _THOUSAND:
+            return f"{value:.0f} {unit}" if round(value, 1) >= 10 or unit == "B" else f"{value:.1f} {unit}"  # noqa: PLR2004
         value /= _THOUSAND
     return f"{value:.1f} TB"
 

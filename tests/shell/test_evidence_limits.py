@@ -131,3 +131,19 @@ def test_what_is_no_evidence_of_ours_is_no_trouble(scene: Scene) -> None:
     folder = scene.fail(1, Kind.TIMEOUT, final=True)
     assert limits.added(folder) > 0
     assert (scene.directory.failures / "notes.txt").exists()
+
+
+def test_what_is_removed_while_it_is_counted_is_no_trouble(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person tidies up, or another thread puts a text in its place, just when a folder is looked at."""
+    folders = [scene.fail(ref_id, Kind.TIMEOUT, final=True) for ref_id in (1, 2)]
+    look = Path.stat
+
+    def vanish(path: Path, **how: bool) -> os.stat_result:
+        if path.parent == folders[0]:
+            path.unlink(missing_ok=True)
+        return look(path, **how)
+
+    monkeypatch.setattr(Path, "stat", vanish)
+    limits = EvidenceLimits(scene.directory, attempts=10, size=PLENTY)
+    assert limits.added(folders[1]) == 0
+    assert is_whole(folders[1])

@@ -9,6 +9,7 @@ import pytest
 
 from supervisor.core.commands import LoadInventory
 from supervisor.core.events import InventoryLoaded, InventoryRejected
+from supervisor.shell import store
 from supervisor.shell.evidence_limits import EvidenceLimits
 from supervisor.shell.inbox import Inbox
 from supervisor.shell.journal import Journal
@@ -36,12 +37,12 @@ def load(directory: RunDirectory) -> Iterator[Load]:
         closing(Inbox()) as inbox,
         closing(Journal(log, as_json=False, rotation=10**6, retention=1)) as journal,
     ):
-        store = Store(directory, ledger, inbox, journal, EvidenceLimits(directory, 10, 10**6))
+        files = Store(directory, ledger, inbox, journal, EvidenceLimits(directory, 10, 10**6))
 
         def load(name: str) -> object:
             command = LoadInventory(errand=1, file=name, column="Stock No", delimiter=",", encoding="utf-8", place="")
-            store.load_inventory(command)
-            store.close()
+            files.load_inventory(command)
+            files.close()
             (event,) = inbox.take()
             return event
 
@@ -84,3 +85,30 @@ def test_a_folder_that_is_a_link_is_refused(directory: RunDirectory, load: Load,
     assert load("stock.csv") == InventoryRejected("the worker named a file that it did not bring")
     assert (tmp_path / "stock.csv").exists()
     assert not directory.inventory.exists()
+
+
+def test_an_export_that_is_no_list_is_evidence_whatever_it_is_called(directory: RunDirectory, load: Load) -> None:
+    """The site chooses the name of its file; the run is told why the export is refused, and nothing else happens."""
+    folder = directory.errand_staging(1)
+    folder.mkdir()
+    (folder / "evidence").write_text("<html>not now</html>")
+    event = load("evidence")
+    assert isinstance(event, InventoryRejected)
+    assert "web page" in event.reason
+    assert not folder.exists()
+
+
+def test_references_that_were_written_down_are_in_the_run_although_the_export_cannot_be_removed(
+    directory: RunDirectory, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second export would find all of them known already, and the run would end with none."""
+
+    def refuse(_: Path) -> None:
+        raise OSError("the disk failed")
+
+    monkeypatch.setattr(store, "remove_staging", refuse)
+    directory.errand_staging(1).mkdir()
+    (directory.errand_staging(1) / "stock.csv").write_text("Stock No\nA\nB\n")
+    event = load("stock.csv")
+    assert isinstance(event, InventoryLoaded)
+    assert len(event.entries) == 2

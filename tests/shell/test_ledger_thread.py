@@ -79,11 +79,12 @@ def test_a_full_disk_pauses_the_run_and_loses_no_record(tmp_path: Path, monkeypa
     inbox.close()
 
 
-def test_a_record_that_contradicts_the_ledger_ends_the_run(tmp_path: Path) -> None:
-    """A conflict is a bug of ours: it reaches the loop as such, and nothing is called durable."""
+@pytest.mark.parametrize("bug", [LedgerConflict, RuntimeError])
+def test_a_bug_of_ours_ends_the_run(tmp_path: Path, bug: type[Exception]) -> None:
+    """A conflict, or what nobody thought of, reaches the loop as such; nothing is called durable, and nobody waits."""
     inbox = Inbox()
     with Stubborn.create(tmp_path / "ledger.db", site="x", wall=0.0) as ledger:
-        ledger.refusals, ledger.error = 1, LedgerConflict
+        ledger.refusals, ledger.error = 1, bug
         thread = LedgerThread(ledger, inbox, Metrics(0.0))
         thread.start()
         thread.submit(1, (Incident("started", "wrong"),))

@@ -384,3 +384,14 @@ def test_what_a_later_attempt_published_is_not_withdrawn(store: Store, entry: En
     assert isinstance(store.publish(entry, 2, store.stage(2, {"invoice.pdf": pdf("right")})), Published)
     assert store.publisher.withdraw(Withdraw(1, entry.ref_id, entry.ref), WALL) is None
     assert names(place_of(store, entry)) == ["invoice.pdf", "manifest.json"]
+
+
+def test_what_a_crash_leaves_of_an_error_text_lies_where_the_next_start_removes_it(
+    store: Store, entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written beside the ledger, not among the evidence, where nobody would ever look for it again."""
+    written: list[Path] = []
+    monkeypatch.setattr(Path, "replace", lambda path, target: [written.append(path), path.rename(target)])
+    store.start(entry, 1)
+    assert store.discard(entry, 1) == ""
+    assert [path.parent for path in written] == [store.run.path]

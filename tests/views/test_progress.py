@@ -100,11 +100,13 @@ def test_figures_read_well() -> None:
         "2 h 05 min",
         "1 d 1 h",
     ]
-    assert [size(count) for count in (0, 999, 1500, 412_000_000, 2_100_000_000, 5 * 10**12)] == [
+    assert [size(count) for count in (0, 999, 1500, 9_960, 412_000_000, 999_600_000, 2_100_000_000, 5 * 10**12)] == [
         "0 B",
         "999 B",
         "1.5 kB",
+        "10 kB",
         "412 MB",
+        "1.0 GB",
         "2.1 GB",
         "5.0 TB",
     ]
