@@ -391,7 +391,12 @@ def test_what_a_crash_leaves_of_an_error_text_lies_where_the_next_start_removes_
 ) -> None:
     """It is written beside the ledger, not among the evidence, where nobody would ever look for it again."""
     written: list[Path] = []
-    monkeypatch.setattr(Path, "replace", lambda path, target: [written.append(path), path.rename(target)])
+
+    def replace(path: Path, target: Path) -> Path:
+        written.append(path)
+        return path.rename(target)
+
+    monkeypatch.setattr(Path, "replace", replace)
     store.start(entry, 1)
     assert store.discard(entry, 1) == ""
     assert [path.parent for path in written] == [store.run.path]
