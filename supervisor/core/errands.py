@@ -203,9 +203,8 @@ def _begin(run: RunState, slot: Slot, limit: float) -> int:
 
 def logged_in(run: RunState, slot: Slot, message: LoggedIn) -> None:
     """The session is there; the others get it before their next reference."""
-    session = run.sessions.of(slot.number)
-    session.renewed(message.session, run.now)
-    slot.generation = session.generation
+    run.sessions.renewed(slot.number, message.session, run.now)
+    slot.generation = run.sessions.of(slot.number).generation
     if run.controls.next() is None:  # otherwise one of them tells, which says more
         site_answered(run, proof=False)
     run.incident("logged_in", "logged in", slot)

@@ -83,17 +83,17 @@ def _confirm(run: RunState, attempt: Attempt) -> None:
 
 def _end_thefts(run: RunState, served: int | str) -> None:
     """This reference, or control, was served: when it was one of several whose session was taken away, that was so."""
-    if run.sessions.served(served):
-        advice = (
-            "does the site allow one session an account, so that the workers' own logins end each other?"
-            if run.sessions.own
-            else "does somebody else log in with this account, or does the site want a login for each browser?"
-        )
-        run.end(
-            EXIT_STOPPED,
-            f"the session was taken away {run.policy.stolen_sessions} times in a row within"
-            f" {run.policy.stolen_window:.0f} s of the login: {advice}",
-        )
+    sessions, policy = run.sessions, run.policy
+    sessions.served(served)
+    if sessions.rivals.at_work:
+        how, advice = "by the login of another worker", "does the site allow one session an account?"
+    elif sessions.thief.at_work:
+        how = f"within {policy.stolen_window:.0f} s of the login"
+        advice = "does somebody else log in with this account, or does the site "
+        advice += "allow one session an account?" if sessions.own else "want a login for each browser?"
+    else:
+        return
+    run.end(EXIT_STOPPED, f"the session was taken away {policy.stolen_sessions} times in a row {how}: {advice}")
 
 
 def ask_again(run: RunState, slot: int) -> None:

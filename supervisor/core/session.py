@@ -7,7 +7,7 @@ side of its end they came, so they are fetched again.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from supervisor.core.policy import Policy
 from supervisor.core.queue import Reference
@@ -169,21 +169,23 @@ class Thief:
     """Recognises that somebody takes the session away again and again, soon after each login.
 
     A loss speaks of a thief only when the session was young, and when the reference that met the login page was served
-    with a later session: its page is not to blame. A session that lived long acquits. Where each worker has a session
-    of its own, one moment may end them all: a loss that another one explains does not count, once for each worker.
+    with a later session: its page is not to blame. A session that was seen alive when it was old acquits. Where each
+    worker has a session of its own, one moment may end them all: a loss that another one explains does not count, once
+    for each worker.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, window: float) -> None:
         self._limit = limit
+        self._window = window
         self._suspects: set[int | str] = set()
         """Ids of references, and controls by their names."""
         self._confirmed = 0
         self._counted_at = -1.0
         self._excused: set[int] = set()
 
-    def lost(self, session: Session, slot: int, who: int | str, now: float, *, young: bool, lived_long: bool) -> None:
+    def lost(self, session: Session, slot: int, who: int | str, now: float, *, young: bool) -> None:
         """A session was found gone by the worker in this slot, for this reference or control (0: neither)."""
-        if lived_long:
+        if session.proven_last - session.since > self._window:
             self._suspects.clear()
             self._confirmed = 0
         elif not young:
@@ -206,6 +208,57 @@ class Thief:
         return self._confirmed >= self._limit
 
 
+_LOGINS_KEPT = 64
+
+
+class Rivals:
+    """Recognises that the workers' own logins end each other, as where a site allows one session an account.
+
+    Any session that was seen alive after the login of another worker acquits. A loss counts when another has logged in
+    since the session was last seen alive and when something was served afterwards, so that it is not the site that is
+    down. One moment may end all sessions: a loss that another one explains does not count, once for each worker.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._logins: deque[tuple[float, int]] = deque(maxlen=_LOGINS_KEPT)
+        self._suspected = False
+        self._confirmed = 0
+        self._counted_at = -1.0
+        self._excused: set[int] = set()
+
+    def logged_in(self, slot: int, now: float) -> None:
+        """The worker in this slot has a new session."""
+        self._logins.append((now, slot))
+
+    def lost(self, sessions: Mapping[int, Session], slot: int, now: float) -> None:
+        """The worker in this slot found its session gone; these are the sessions of all slots."""
+        if any(self._others(number, one.since, one.proven_last) for number, one in sessions.items()):
+            self._suspected = False
+            self._confirmed = 0
+            self._excused.clear()
+        elif self._others(slot, sessions[slot].proven_last, now):
+            if sessions[slot].since > self._counted_at or slot in self._excused:
+                self._suspected = True
+                self._counted_at = now
+            else:
+                self._excused.add(slot)
+
+    def _others(self, slot: int, begin: float, end: float) -> bool:
+        """Say whether the worker of another slot has logged in between these two moments."""
+        return any(begin < moment < end for moment, other in self._logins if other != slot)
+
+    def served(self) -> None:
+        """A reference was completed, or a control was served."""
+        self._confirmed += self._suspected
+        self._suspected = False
+
+    @property
+    def at_work(self) -> bool:
+        """It happened so often that it is no accident."""
+        return self._confirmed >= self._limit
+
+
 class Sessions:
     """The sessions of a run: one that all workers share, or, where the site wants it so, one for each slot."""
 
@@ -213,8 +266,8 @@ class Sessions:
         self.own = policy.own_logins
         self._fruitless_limit = policy.fruitless_sessions
         self._by_slot: dict[int, Session] = {}
-        self._stolen_window = policy.stolen_window
-        self._thief = Thief(policy.stolen_sessions)
+        self.thief = Thief(policy.stolen_sessions, policy.stolen_window)
+        self.rivals = Rivals(policy.stolen_sessions)
 
     def of(self, slot: int) -> Session:
         """Return the session that the worker in this slot uses."""
@@ -224,25 +277,21 @@ class Sessions:
             session = self._by_slot[key] = Session(self._fruitless_limit)
         return session
 
+    def renewed(self, slot: int, content: bytes, now: float) -> None:
+        """The worker in this slot has logged in."""
+        self.of(slot).renewed(content, now)
+        self.rivals.logged_in(slot, now)
+
     def lost(self, slot: int, who: int | str, now: float, *, young: bool) -> None:
-        """The session of this slot's worker was found gone, for this reference or control (0: neither)."""
-        session = self.of(slot)
-        self._thief.lost(session, slot, who, now, young=young, lived_long=self._lived_long(session))
+        """The worker in this slot found its session gone, for this reference or control (0: neither)."""
+        self.thief.lost(self.of(slot), slot, who, now, young=young)
+        if self.own:
+            self.rivals.lost(self._by_slot, slot, now)
 
-    def _lived_long(self, session: Session) -> bool:
-        """It was seen alive when it was old and, where workers have their own, when another had logged in after it.
-
-        A session that lived long because nobody else logged in says nothing of logins that end each other.
-        """
-        if session.proven_last - session.since <= self._stolen_window:
-            return False
-        others = [other.since for other in self.all if other is not session and other.generation]
-        return not others or any(session.since < since < session.proven_last for since in others)
-
-    def served(self, who: int | str) -> bool:
-        """A reference was completed, or a control was served. Say whether that shows a thief."""
-        self._thief.served(who)
-        return self._thief.at_work
+    def served(self, who: int | str) -> None:
+        """A reference was completed, or a control was served."""
+        self.thief.served(who)
+        self.rivals.served()
 
     @property
     def all(self) -> Iterable[Session]:
