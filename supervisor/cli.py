@@ -7,6 +7,7 @@ into which the traceback went. Exit codes are those of `supervisor.errors.Exit`.
 
 import contextlib
 import difflib
+import errno
 import importlib
 import io
 import os
@@ -123,6 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.COMPLETED
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence: no traceback on a terminal
         sentence, code = _verdict(error)
+        if _is_full(error):
+            _silence_stdout()  # it may be where our output goes
         with contextlib.suppress(BrokenPipeError):  # nobody is there to read it
             print(sentence, file=sys.stderr)  # noqa: T201 - the terminal is where it belongs
         return code
@@ -138,10 +141,16 @@ def _verdict(error: BaseException) -> tuple[str, int]:
             return f"{NAME}: {_sentence(error)}", Exit.USAGE
         case UserError():
             return f"{NAME}: {_harmless(str(error))}", error.exit_code
+        case OSError() if _is_full(error):
+            return f"{NAME}: there is no room left{f' for {error.filename}' if error.filename else ''}", Exit.MACHINE
         case KeyboardInterrupt() | click.Abort():
             return f"{NAME}: interrupted", Exit.STOPPED
         case _:
             return f"{NAME}: {_crash_sentence(error)}", Exit.MACHINE
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def _harmless(sentence: str) -> str:
@@ -160,7 +169,8 @@ def _sentence(error: click.ClickException) -> str:
 
 
 def _silence_stdout() -> None:
-    # The reader of our output left, as `head` does; without this the interpreter complains while it flushes.
+    # The reader of our output left, as `head` does, or a full disk took it no more; without this the interpreter
+    # complains while it flushes what is left.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -184,7 +184,7 @@ class Rehearsal:
         refusals = 0
         while time.monotonic() < end:
             self._supervisors += 1
-            with tempfile.TemporaryFile() as words:  # orphans of a killed supervisor may end with a traceback
+            with tempfile.TemporaryFile() as words:  # told only when the rehearsal is given up
                 code = self._one_life(min(end, time.monotonic() + _LIFE_SECONDS), words)
                 if code in {Exit.COMPLETED, Exit.SOME_FAILED}:
                     return True

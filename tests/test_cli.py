@@ -266,6 +266,14 @@ def test_logs_are_printed_and_a_reader_that_leaves_is_no_trouble(run_dir: RunDir
     assert (result.stdout, result.stderr) == (line, "")
 
 
+def test_output_on_a_full_disk_is_the_machines_trouble(run_dir: RunDirectory) -> None:
+    """One sentence and its exit code, and no complaint of Python's when it ends with words in its hands."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, str(ROOT / "run.py"), "verify", str(run_dir.path)]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False)
+    assert (result.returncode, result.stderr) == (5, "nightfleet: there is no room left\n")
+
+
 HOLDER = """
 import signal, sys
 from pathlib import Path

@@ -1,5 +1,6 @@
 """The supervisor's log, written by a thread of its own: a disk that stands still never stops the loop."""
 
+import contextlib
 import json
 import threading
 import time
@@ -43,7 +44,7 @@ class Journal:
             retention=retention,
             backtrace=False,
             diagnose=False,  # it would print the values of variables
-            catch=True,
+            catch=False,  # loguru would tell the terminal, with a traceback and all the lines
             errors="backslashreplace",  # the name of a file may be no text
         )
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -97,14 +98,21 @@ class Journal:
                     break
             ended = None in lines
             said = [line for line in lines if line is not None]
-            if said and self._lost:
-                lost, self._lost = self._lost, 0
-                text = f"{lost} lines were left out here, because the disk was too slow"
-                said.insert(0, (said[0][0], Say("WARNING", text)))
             for begin in range(0, len(said), _TOGETHER):
-                logger.opt(raw=True).info("".join(self._line(*line) for line in said[begin : begin + _TOGETHER]))
+                self._write(said[begin : begin + _TOGETHER])
         logger.complete()
-        logger.remove()
+        with contextlib.suppress(OSError):  # what a full disk did not take before, it does not take now
+            logger.remove()
+
+    def _write(self, said: list[tuple[float, Say]]) -> None:
+        lost, self._lost = self._lost, 0
+        if lost:
+            text = f"{lost} lines were left out here, because the disk was full or too slow"
+            said = [(said[0][0], Say("WARNING", text)), *said]
+        try:
+            logger.opt(raw=True).info("".join(self._line(*line) for line in said))
+        except OSError:  # the run is paused for want of room, which whoever looks is told otherwise
+            self._lost += lost + len(said) - bool(lost)
 
     def _line(self, wall: float, said: Say) -> str:
         if self._as_json:

@@ -205,7 +205,7 @@ class Processes:
         process = self._context.Process(target=self._target, args=(theirs, settings), name=name, daemon=True)
         resource_tracker.ensure_running()  # it would be started with the first child, and belongs to no tree
         try:
-            with _marked(settings.marker):
+            with _marked(settings.marker), _complaints_in(settings.log_file):
                 process.start()
         except OSError:
             ours.close()
@@ -247,6 +247,26 @@ def _marked(marker: str) -> Iterator[None]:
             del os.environ[MARKER]
         else:
             os.environ[MARKER] = former
+
+
+@contextlib.contextmanager
+def _complaints_in(log_file: str) -> Iterator[None]:
+    """Have a child say to its log what it has to say before it sends its output elsewhere, and not to our terminal.
+
+    When we are killed in this moment, Python itself tells with a traceback that there is nothing to read for it. What
+    we say ourselves meanwhile, which is nothing but the fault handler's, goes there as well.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            ours = os.dup(2)
+            stack.callback(os.close, ours)
+            log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            stack.callback(os.close, log)
+            os.dup2(log, 2)
+            stack.callback(os.dup2, ours, 2)
+        except OSError:
+            pass  # a full disk, no descriptor left, a standard error that was closed: it is said where it was before
+        yield
 
 
 def _run_worker(connection: Connection, settings: WorkerSettings) -> None:

@@ -145,6 +145,10 @@ def end_with_seven(_: Connection, __: WorkerSettings) -> None:
     os._exit(7)
 
 
+def fail(_: Connection, __: WorkerSettings) -> None:
+    raise RuntimeError("it comes to nothing")
+
+
 def segfault(_: Connection, __: WorkerSettings) -> None:
     faulthandler.disable()
     os.kill(os.getpid(), signal.SIGSEGV)

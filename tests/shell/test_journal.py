@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from supervisor.core.commands import Say
@@ -59,3 +61,33 @@ def test_the_log_is_rotated_and_old_files_go(tmp_path: Path) -> None:
     journal.close()
     files = list(tmp_path.iterdir())
     assert 1 < len(files) <= 3
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from supervisor.shell.journal import Journal
+class Full(Journal):
+    def _write(self, said):
+        super()._write(said)
+        if self._lost == 2:  # the disk has room again
+            resource.setrlimit(resource.RLIMIT_FSIZE, former)
+former = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, former[1]))
+journal = Full(Path(sys.argv[1]), as_json=False, rotation=10**6, retention=1)
+journal.note("first")
+journal.note("second", "WARNING")
+while journal._lost != 2: pass
+journal.note("third")
+journal.close()
+"""
+
+
+def test_a_full_disk_loses_lines_and_says_how_many(tmp_path: Path) -> None:
+    """Nothing of them goes to the terminal; when there is room again, the log tells that some are missing."""
+    log = tmp_path / "supervisor.log"
+    done = subprocess.run([sys.executable, "-c", FULL, log], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    lines = [line.partition("Z ")[2] for line in log.read_text("utf-8").splitlines()[-2:]]
+    assert lines[0].endswith("WARNING supervisor 2 lines were left out here, because the disk was full or too slow")
+    assert lines[1] == "INFO supervisor third"

@@ -85,6 +85,23 @@ def test_a_result_sent_before_the_death_is_read(spawn: Spawn) -> None:
     assert child.ended
 
 
+def test_what_python_says_of_a_child_is_in_its_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    """The traceback of a child that comes to nothing before it has a log of its own: not on our terminal."""
+    log = tmp_path / "worker-1.log"
+    log.write_text("before\n")
+    given = msgspec.structs.replace(fake.settings(tmp_path), log_file=str(log))
+    child = Processes(fake.fail).spawn(1, 1, given)
+    request.addfinalizer(child.close)
+    assert fake.exit_code(child) == 1
+    said = log.read_text()
+    assert said.startswith("before\n")
+    assert said.rstrip().endswith("RuntimeError: it comes to nothing")
+    os.write(2, b"ours")
+    assert capfd.readouterr() == ("", "ours")
+
+
 def test_half_a_frame_and_a_held_descriptor_hide_no_death(spawn: Spawn) -> None:
     """A grandchild that holds a copy of everything hides neither the child's death nor the bytes before it."""
     child = spawn(fake.half_a_frame)
