@@ -4,14 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker import documents, fetching
+from worker import documents, fetching, instead
 from worker.access import origin_of
 from worker.documents import Answer, Staging
-from worker.downloads import DownloadRace, Shown, Trigger, finish, forget
+from worker.downloads import DownloadRace, Shown, Trigger, finish, forget, is_web_page
 from worker.judging import Judge
 from worker.kit import Kit
 from worker.names import proposed_name
-from worker.protocol import Document
+from worker.protocol import Document, Kind
 from worker.site import SiteFailure
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Bringer:
             except Shown as shown:
                 return await self._fetch_shown(shown.answer.url)
             except SiteFailure as failure:
-                raise self._judge.unreachable() or failure from failure
+                raise self._judge.unreachable() or await self._came_instead(race, failure) from failure
             try:
                 path = await finish(download, self._kit.browser.downloads, self._patience, self._kit.document_limit)
                 arrival = self._staging.arrival()
@@ -105,6 +105,20 @@ class Bringer:
         except SiteFailure as failure:
             failure.url = failure.url or answer.url
             raise
+
+    async def _came_instead(self, race: DownloadRace, failure: SiteFailure) -> SiteFailure:
+        """Return what a download that never began means where the trigger led to a web page: that came in its place."""
+        if failure.kind is not Kind.DOCUMENT_STALLED:
+            return failure
+        for page in (self._visit.page, *self._kit.browser.observer.popups):
+            answer = race.answers.get(page.url.partition("#")[0])
+            if answer is not None and is_web_page(answer.headers):
+                says = await instead.of_page(page)
+                title = instead.title_on(says)
+                named = f"a web page with the title {title!r}" if title else "a web page"
+                message = f"{named} came in place of the download"
+                return SiteFailure(Kind.DOCUMENT_INVALID, message, url=answer.url, instead=says)
+        return failure
 
     async def _fetch_shown(self, url: str) -> tuple[str, Path, Answer]:
         """Bring what the browser opened in its viewer; a page that it was opened in place of comes back."""

@@ -128,11 +128,22 @@ class DownloadRace:
             self._begun.set_exception(failure)
 
 
+def is_web_page(headers: dict[str, str]) -> bool:
+    """Say whether an answer with these header fields is a page for people."""
+    return _kind_of(headers) in {"text/html", "application/xhtml+xml"} and not _is_attached(headers)
+
+
 def _opens_in_a_viewer(headers: dict[str, str]) -> bool:
     """Say whether a full browser shows such an answer; the headless shell has no viewer and downloads it."""
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    disposition = headers.get("content-disposition", "").partition(";")[0].strip().lower()
-    return kind == "application/pdf" and disposition != "attachment"
+    return _kind_of(headers) == "application/pdf" and not _is_attached(headers)
+
+
+def _kind_of(headers: dict[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _is_attached(headers: dict[str, str]) -> bool:
+    return headers.get("content-disposition", "").partition(";")[0].strip().lower() == "attachment"
 
 
 def _is_download(error: BaseException) -> bool:

@@ -42,7 +42,7 @@ async def collect(
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         if page is not None and seeing:
             _, html = await asyncio.gather(_screenshot(page, folder / "screenshot.png"), _html(page))
-        await asyncio.to_thread(_write, folder, report, mask(html))
+        await asyncio.to_thread(_write, folder, report, html, mask)
     except OSError as error:
         logger.warning("evidence cannot be written: {}", error.strerror)
 
@@ -64,10 +64,10 @@ async def _html(page: Page) -> str:
         return ""
 
 
-def _write(folder: Path, report: str, html: str) -> None:
+def _write(folder: Path, report: str, html: str, mask: Mask) -> None:
     (folder / "error.txt").write_text(report, "utf-8", errors="replace")
     if html:
-        (folder / "page.html").write_text(html, "utf-8", errors="replace")
+        (folder / "page.html").write_text(mask(html), "utf-8", errors="replace")
 
 
 def _facts(failure: SiteFailure, step: str, steps: tuple[Step, ...]) -> list[str]:

@@ -19,10 +19,7 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from worker.deadlines import Overdue
 from worker.protocol import Kind
-from worker.site import SiteFailure
-
-_LONGEST_WAIT = 24 * 3600.0
-"""A Retry-After beyond a day is taken for a day."""
+from worker.site import LONGEST_WAIT, SiteFailure
 
 _LONGEST_MESSAGE = 1_000
 
@@ -174,11 +171,11 @@ def retry_after(value: str, now: datetime | None = None) -> float | None:
     """Return the seconds that a Retry-After header asks for (RFC 9110, section 10.2.3); None when it names none."""
     value = value.strip()
     if value.isascii() and value.isdigit():
-        return min(float(value), _LONGEST_WAIT)
+        return min(float(value), LONGEST_WAIT)
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - (now or datetime.now(UTC))).total_seconds()), _LONGEST_WAIT)
+    return min(max(0.0, (moment - (now or datetime.now(UTC))).total_seconds()), LONGEST_WAIT)

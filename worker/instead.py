@@ -20,7 +20,7 @@ _LONGEST = 2_000
 _MOST_BYTES = 16_384
 """Of a file that are looked at: patterns that span it take the square of that in the worst case."""
 
-_UNSEEN = re.compile(r"(?is)<!--.*?-->|<(script|style|head)\b.*?</\1\s*>|<[^>]*>")
+_UNSEEN = re.compile(r"(?is)<!--.*?-->|<(script|style|head|title)\b.*?</\1\s*>|<[^>]*>")
 _TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title")
 _NUMBERS = re.compile(r"\w*\d\w*")
 _SAYS = f"() => [document.title, (document.body ? document.body.innerText : '').slice(0, {_LONGEST})]"
@@ -36,6 +36,11 @@ def title_of(head: bytes) -> str:
     """Return the title of a web page on one short line, by the first bytes of its file; empty without one."""
     found = _TITLE.search(head[:_MOST_BYTES].decode("utf-8", "replace"))
     return " ".join(html.unescape(found[1]).split())[:100] if found else ""
+
+
+def title_on(says: str) -> str:
+    """Return the title out of what a web page says, on one short line; empty without one."""
+    return " ".join(says.partition("\n")[0].split())[:100]
 
 
 async def of_page(page: Page) -> str:

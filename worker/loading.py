@@ -23,6 +23,9 @@ from worker.sites.declarative.reading import read
 BUILT_IN = {"demo": ("worker.sites.demo.recipe", "Demo")}
 """Names of the recipes that come with the program."""
 
+_MOST = 10_000
+"""Documents of one reference, as many as a recipe in TOML may name and a message can tell of."""
+
 
 def load_site(spec: str) -> Site:
     """Return the recipe that `spec` names.
@@ -95,11 +98,15 @@ def _check_attributes(site: Site, class_name: str, source: str) -> None:
     names: object = site.secrets  # whatever somebody wrote there
     if not isinstance(names, tuple | list) or not all(isinstance(name, str) and name for name in names):
         raise RecipeError(f"{class_name}.secrets in the recipe {source} must be a tuple of names")
+    hosts: object = site.allowed_hosts
+    if not isinstance(hosts, tuple | list) or not all(isinstance(host, str) and host for host in hosts):
+        raise RecipeError(f"{class_name}.allowed_hosts in the recipe {source} must be a tuple of host names")
+    site.allowed_hosts = tuple(host.lower() for host in hosts)
     if type(site.fewest_documents) is not int or site.fewest_documents < 0:
         raise RecipeError(f"{class_name}.fewest_documents in the recipe {source} must be a number, 0 or more")
-    if type(site.most_documents) is not int or site.most_documents < max(1, site.fewest_documents):
+    if type(site.most_documents) is not int or not max(1, site.fewest_documents) <= site.most_documents <= _MOST:
         raise RecipeError(
-            f"{class_name}.most_documents in the recipe {source} must be a number, 1 or more and not below"
+            f"{class_name}.most_documents in the recipe {source} must be a number, 1 to {_MOST:,} and not below"
             " fewest_documents"
         )
     formats: object = site.document_formats

@@ -79,10 +79,13 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
     browser.on_gone = lambda: inbox.put_nowait(BrowserGone())
     kit = Kit(browser, site, vault, mask, settings.document_limit)
     worker = Worker(kit, journal, wire.send, settings, recipe_file(site))
-    helpers = [asyncio.create_task(pulse(settings.heartbeat_interval, worker.heartbeat, wire.send))]
+    beats = pulse(settings.heartbeat_interval, worker.heartbeat, wire.send)
+    helpers = [asyncio.create_task(beats, name="the pulse")]
     if settings.picture_file:
         pictures = look_out(browser, Path(settings.picture_file), settings.picture_interval, lambda: worker.at_work)
-        helpers.append(asyncio.create_task(pictures))
+        helpers.append(asyncio.create_task(pictures, name="the look-out"))
+    for helper in helpers:
+        helper.add_done_callback(_log_end)
     try:
         wire.send(await browser.start())
         _watch_driver(kin)
@@ -182,6 +185,12 @@ def _log_forgotten(_loop: asyncio.AbstractEventLoop, context: dict[str, object])
         logger.debug("a forgotten call failed: {}", _first_line(error))
     else:
         logger.opt(exception=error if isinstance(error, BaseException) else None).warning("{}", context.get("message"))
+
+
+def _log_end(helper: "asyncio.Task[None]") -> None:
+    """Say why a helper ended, which none does by itself: without a pulse, say, the worker is killed as frozen."""
+    if not helper.cancelled() and (error := helper.exception()) is not None:
+        logger.opt(exception=error).error("{} ended", helper.get_name())
 
 
 def _first_line(error: Exception) -> str:

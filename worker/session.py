@@ -5,9 +5,14 @@ import re
 from typing import Any
 
 import msgspec
+from loguru import logger
 from playwright.async_api import BrowserContext, Page
 
 from worker.deadlines import within
+from worker.protocol import FRAME_LIMIT
+
+LARGEST = FRAME_LIMIT - 65_536
+"""Bytes of a session that fit into a message."""
 
 _DEADLINE = 10.0
 _TOKEN = re.compile(r"[\w.~+/=:-]{16,4000}")
@@ -68,11 +73,17 @@ class Session(msgspec.Struct, frozen=True):
 async def capture(context: BrowserContext, page: Page, former: Session | None = None) -> Session:
     """Return the session as it is now. Of `former` what the present page knows nothing about is kept.
 
+    A site that keeps more in IndexedDB than can be handed on keeps its copies there, and who is logged in elsewhere:
+    the session is then without it.
+
     Raises:
         Overdue: the browser does not answer.
         playwright.async_api.Error: the browser or the page is gone.
     """
     state = await within(_DEADLINE, context.storage_state(indexed_db=True), "reading the session")
+    if (size := len(msgspec.msgpack.encode(state))) > LARGEST:
+        logger.warning("the session has {} bytes with IndexedDB, which is left out", size)
+        state = await within(_DEADLINE, context.storage_state(), "reading the session")
     stored = dict(former.session_storage) if former else {}
     if page.url.startswith(_OPENABLE):
         origin, entries, agent = await within(

@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from worker.visit import Visit
 
 
+LONGEST_WAIT = 24 * 3600.0
+"""Seconds: nobody makes us wait for more than a day."""
+
+
 class Inventory(msgspec.Struct, frozen=True):
     """An exported inventory: a CSV file that `Visit.save` brought, and how to read the references out of it."""
 
@@ -64,7 +68,11 @@ class RecipeError(Exception):
 
 
 class SiteFailure(Exception):  # noqa: N818 - it is a failure of the site that we report, not an error of ours
-    """What a recipe, or the program on its behalf, found wrong. `kind` decides what happens next."""
+    """What a recipe, or the program on its behalf, found wrong. `kind` decides what happens next.
+
+    Raises:
+        ValueError: there is no such kind, or `status` or `retry_after`, in seconds, is no number.
+    """
 
     def __init__(
         self,
@@ -77,10 +85,10 @@ class SiteFailure(Exception):  # noqa: N818 - it is a failure of the site that w
         instead: str = "",
     ) -> None:
         super().__init__(message)
-        self.kind = kind
-        self.url = url
-        self.status = status
-        self.retry_after = retry_after
+        self.kind = Kind(kind)
+        self.url = str(url or "")
+        self.status = max(0, int(status))
+        self.retry_after = None if retry_after is None else min(max(0.0, float(retry_after)), LONGEST_WAIT)
         self.instead = instead
         """What the web page says that came in place of what was asked for; empty where none did."""
 

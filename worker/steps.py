@@ -31,7 +31,8 @@ class Steps:
         self._close()
         if self._over:
             return
-        self._name, self._since = name[:_LONGEST_NAME], time.monotonic()
+        plain = name[:_LONGEST_NAME].encode("utf-8", "replace").decode()  # of a page's text that may be no text
+        self._name, self._since = plain, time.monotonic()
         if (limit := self._limits.get(self._name)) is not None:
             self._timer = asyncio.get_running_loop().call_later(limit, self.overdue.set)
 

@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from loguru import logger
 from playwright.async_api import Error as PlaywrightError
 
@@ -37,7 +38,7 @@ from worker.protocol import (
     Succeeded,
 )
 from worker.recovery import Ladder, Unrecoverable
-from worker.session import capture
+from worker.session import LARGEST, capture
 from worker.settings import WorkerSettings
 from worker.site import Inventory, SiteFailure
 from worker.steps import NO_LIMITS
@@ -301,7 +302,11 @@ class Worker:
                 message = "after the login the page does not look like one for who is logged in"
                 raise SiteFailure(Kind.LOGIN_FAILED, message, url=visit.page.url)
             await asyncio.sleep(0.2)  # a page may still be on its way, and tells nobody when it has arrived
-        self._browser.use(await capture(visit.context, visit.page))
+        session = await capture(visit.context, visit.page)
+        if (size := len(session.to_bytes())) > LARGEST:
+            message = f"the session has {size} bytes, and at most {LARGEST} can be handed to the other workers"
+            raise SiteFailure(Kind.LOGIN_FAILED, message, url=visit.page.url)
+        self._browser.use(session)
 
     async def _export(self, visit: Visit, errand: int, found: list[InventoryExported]) -> None:
         inventory: object = await self._kit.site.export_inventory(visit)
@@ -311,16 +316,19 @@ class Worker:
         if inventory.file.parent != visit.folder or not await asyncio.to_thread(inventory.file.is_file):
             message = "export_inventory of the recipe returned a file that Visit.save did not bring"
             raise SiteFailure(Kind.RECIPE_ERROR, message)
-        found.append(
-            InventoryExported(
-                errand,
-                inventory.file.name,
-                inventory.column,
-                inventory.delimiter,
-                inventory.encoding,
-                inventory.place,
-            )
+        exported = InventoryExported(
+            errand,
+            inventory.file.name,
+            inventory.column,
+            inventory.delimiter,
+            inventory.encoding,
+            inventory.place,
         )
+        try:  # a recipe in Python can say anything, and nobody would understand a message that says it
+            found.append(msgspec.convert(msgspec.to_builtins(exported, builtin_types=(bytes,)), InventoryExported))
+        except (TypeError, msgspec.ValidationError) as error:
+            message = f"export_inventory of the recipe returned an Inventory that is none: {error}"
+            raise SiteFailure(Kind.RECIPE_ERROR, message) from error
 
     async def _look_behind(self, failure: SiteFailure, visit: Visit, ref: str) -> tuple[SiteFailure, _Look, str]:
         """Return what really happened, what a look at the inventory page told, and the mark of what came instead.

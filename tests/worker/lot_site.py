@@ -30,6 +30,8 @@ _PLAIN = {
     "zero": '<a class=document href="/zero.pdf">a</a>',
     "html": '<a class=document href="/html.pdf">a</a>',
     **dict.fromkeys(("moving-1", "moving-2", "moving-3"), '<a class=document href="/moving.pdf">a</a>'),
+    "moving-click": '<a class=click data-name=m.pdf href="/moving.pdf">a</a>',
+    "moving-click-blank": '<a class=click data-name=m.pdf target=_blank href="/moving.pdf">a</a>',
     "login-as-pdf": '<a class=document href="/login">a</a>',
     "attached-401": '<a class=click data-name=b.pdf href="/attached-401">a</a>',
     "attached-404": '<a class=click data-name=b.pdf href="/attached-404">a</a>',

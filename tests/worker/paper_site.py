@@ -1,6 +1,7 @@
 """The lot with documents as the real web has them: on other hosts, oddly named, very large, late, in many formats."""
 
 import asyncio
+import base64
 import gzip
 import io
 import ssl
@@ -108,7 +109,10 @@ class PaperSite(LotSite):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bodies |= BODIES
+        begin, size, end = large_pdf(100_000)
+        content = base64.b64encode(begin + bytes(size) + end).decode()
+        address = f"data:application/pdf;base64,{content}"
+        self.bodies |= BODIES | {"in-its-address": f'<a class=click data-name=d.pdf download href="{address}">a</a>'}
         self.elsewhere = ""
         self.sent = 0
         """Bytes of the last large document that were taken from us."""

@@ -14,7 +14,7 @@ from worker.deadlines import Overdue
 from worker.failures import classify, refusal, retry_after
 from worker.masking import Mask
 from worker.protocol import Kind
-from worker.site import NotFound
+from worker.site import NotFound, SiteFailure
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,44 @@ def test_a_short_secret_is_masked_where_it_stands_alone() -> None:
     assert mask("ab about (ab)") == "*** about (***)"
 
 
+def test_the_longer_of_two_secrets_is_masked_as_a_whole() -> None:
+    """Nothing of it is left where the shorter one is a part of it."""
+    mask = Mask()
+    for secret in ("harbour", "harbour-lane", "ab", "ab+"):
+        mask.add(secret)
+    assert mask("harbour-lane, harbour; ab+ ab") == "***, ***; *** ***"
+
+
 def test_urls_lose_users_passwords_and_tokens() -> None:
     """What is left still tells which page it was."""
     mask = Mask()
     assert mask.url("https://me:pw@lot.example/a?id=5&access_token=abc#x") == (
         "https://lot.example/a?id=5&access_token=***#x"
     )
+    assert mask("at https://me:pw@lot.example/a, and http://token@x/?a=b@c") == (
+        "at https://***@lot.example/a, and http://***@x/?a=b@c"
+    )
+    assert mask.url("https://[::/?token=abc") == "https://[::/?token=***"
+
+
+def test_an_address_on_record_is_not_endless() -> None:
+    """That of a document that stands in its own address is as long as the document."""
+    assert len(Mask().url("data:application/pdf;base64," + "JVBERi0x" * 100_000)) < 2_100
+
+
+def test_a_page_made_to_take_long_to_mask_does_not() -> None:
+    """Nor does a page like any other where a hundred tokens are known."""
+    mask = Mask()
+    for number in range(100):
+        mask.add(f"{number}-token-{number * 7_919}")
+    for piece in ("?", "&", "?a", ";x=", "://", "a b "):
+        mask(piece * 500_000)
+
+
+def test_what_a_recipe_says_of_a_failure_can_be_told() -> None:
+    """Numbers in bounds, and no kind that there is not: the recipe is told that in its own line."""
+    failure = SiteFailure(Kind.RATE_LIMITED, "slowly", retry_after=float("inf"), status=-1)
+    assert (failure.retry_after, failure.status) == (86_400.0, 0)
+    assert SiteFailure(Kind("forbidden"), "no", retry_after=float("nan")).retry_after == 0.0
+    with pytest.raises(ValueError, match="'forbiden' is not a valid Kind"):
+        SiteFailure("forbiden", "no")  # type: ignore[arg-type] # as in a recipe that nobody checks

@@ -52,7 +52,7 @@ def test_a_page_made_to_take_long_does_not() -> None:
 def test_a_worker_tells_what_came_instead_and_whether_what_was_served_is_served_again(
     start: Callable[..., Child], lot: LotSite, tmp_path: Path
 ) -> None:
-    """The same mark for two references with the same page; a revisit leaves nothing behind."""
+    """The same mark for all references with the same page, fetched or clicked; a revisit leaves nothing behind."""
     child = start()
     child.ready()
     child.log_in()
@@ -65,6 +65,14 @@ def test_a_worker_tells_what_came_instead_and_whether_what_was_served_is_served_
         assert "with the title 'Moving'" in answer.message
         marks.append(answer.instead)
     assert marks[0] == marks[1] != ""
+    for attempt, ref in enumerate(("moving-click", "moving-click-blank"), 10):
+        child.send(Assign(attempt, ref, 1, True, str(tmp_path / ref), 6))
+        answer = child.next()
+        assert isinstance(answer, Failed), child.said()
+        assert (answer.kind, answer.ready) == (Kind.DOCUMENT_INVALID, True), answer
+        assert answer.message == "a web page with the title 'Moving' came in place of the download"
+        assert answer.url == f"{lot.url}/moving.pdf"
+        assert answer.instead == marks[0], "the same page, whichever way it came"
     child.send(Assign(3, "plain", 1, True, str(tmp_path / "plain"), 30))
     assert isinstance(child.next(), Succeeded), child.said()
     child.send(Revisit(4, "plain", str(tmp_path / "again"), 30))

@@ -70,6 +70,12 @@ def test_the_built_in_one_is_found_by_its_name() -> None:
         (GOOD.replace('("LOT_USER",)', '("LOT_USER")'), "must be a tuple of names"),
         (GOOD + "    def __init__(self): raise OSError('no')\n", "while Lot() was made"),
         (GOOD + "    fewest_documents = -1\n", "must be a number"),
+        (GOOD + "    most_documents = 10_001\n", "1 to 10,000"),
+        (GOOD + "    fewest_documents, most_documents = 3, 2\n", "not below fewest_documents"),
+        (GOOD + "    allowed_hosts = 'lot.example'\n", "allowed_hosts in the recipe"),
+        (GOOD + "    document_formats = ('pfd',)\n", "a tuple of pdf, jpg"),
+        (GOOD + "    session = 'mine'\n", "'shared' or 'own' is needed"),
+        (GOOD + "    access = {}\n", "must be a worker.access.Access"),
     ],
 )
 def test_a_bad_recipe_gets_one_sentence(tmp_path: Path, text: str, said: str) -> None:

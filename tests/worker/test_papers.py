@@ -119,6 +119,15 @@ def test_fifty_documents_are_as_good_as_one(worker: Child) -> None:
     assert [document.name for document in answer.documents] == [f"{number}.pdf" for number in range(50)]
 
 
+def test_a_document_may_stand_in_its_own_address(worker: Child) -> None:
+    """Which is on record as far as anybody would read it: no message could tell all of it."""
+    answer, _ = succeeded(worker, "in-its-address")
+    (document,) = answer.documents
+    assert (document.name, document.pages, document.bytes > 100_000) == ("d.pdf", 1, True)
+    assert document.url.startswith("data:application/pdf;base64,JVBERi0")
+    assert len(document.url) < 2_100
+
+
 @pytest.mark.parametrize("ref", ["204", "204-fetch"])
 def test_an_answer_without_content_is_no_document(worker: Child, ref: str) -> None:
     """A click that brings nothing is not waited for."""

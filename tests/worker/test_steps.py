@@ -2,6 +2,7 @@
 
 import asyncio
 
+from worker.protocol import Heartbeat, encode
 from worker.steps import Steps
 
 
@@ -64,5 +65,17 @@ def test_names_and_numbers_are_bounded() -> None:
         done = steps.end()
         assert len(done) == 1_000
         assert max(len(step.name) for step in done) == 200
+
+    asyncio.run(visit())
+
+
+def test_a_name_out_of_a_page_may_hold_what_is_no_text() -> None:
+    """Half of a pair of surrogates, as scripts cut them: it can be told in a message all the same."""
+
+    async def visit() -> None:
+        steps = Steps({})
+        steps.begin("open \ud83d")
+        encode(Heartbeat(1, *steps.present))
+        assert names(steps) == ["open ?"]
 
     asyncio.run(visit())
