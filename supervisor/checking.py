@@ -15,7 +15,7 @@ from supervisor.shell import helper
 from supervisor.shell.helper import Helper, SilentError
 from supervisor.shell.references_file import ReferencesError, read_references
 from supervisor.views import transcript
-from supervisor.views.text import clean, plural
+from supervisor.views.text import as_typed, clean, plural
 from worker.checking import messages as told
 
 _MODULE = "worker.checking"
@@ -56,7 +56,7 @@ class _Result:
 
     def __init__(self, check: Check, say: Callable[[str], None]) -> None:
         self._check = check
-        self._say: Callable[[str], None] = lambda line: say(line.replace(str(check.folder), shown(check.folder)))
+        self._say: Callable[[str], None] = lambda line: say(line.replace(str(check.folder), as_typed(check.folder)))
         self.code = Exit.COMPLETED
         self.overlooked = False
         self.finished = False
@@ -176,12 +176,6 @@ def _code(failure: told.Failure) -> Exit:
     # A selector that finds nothing is the recipe's affair, whatever kind of failure it led to.
     fits = all(mismatch.matches == 1 for mismatch in failure.mismatches)
     return Exit.SOME_FAILED if fits and failure.kind not in _RECIPE else Exit.USAGE
-
-
-def shown(folder: Path) -> str:
-    """Return a path as one would type it here: relative, where it is below the present folder."""
-    here = Path.cwd()
-    return str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder)
 
 
 def make_folder(folder: Path) -> Path:

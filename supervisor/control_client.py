@@ -7,8 +7,10 @@ import msgspec
 from supervisor.errors import MachineError, UserError
 from supervisor.shell.control_messages import PATIENCE, Answer, Request, address
 from supervisor.shell.run_directory import RunDirectory
+from supervisor.views.text import clean
 
 _ANSWER_LIMIT = 1_000_000
+_SENTENCE_LIMIT = 8_000
 
 
 class NotRunningError(UserError):
@@ -20,7 +22,7 @@ class UnreachableError(MachineError):
 
 
 def ask(directory: RunDirectory, request: Request, seconds: float = PATIENCE + 30.0) -> Answer:
-    """Ask, and wait for the answer.
+    """Ask, and wait for the answer. Its sentence is harmless on a terminal, though it may quote what a site said.
 
     Args:
         directory: of the run.
@@ -55,9 +57,10 @@ def ask(directory: RunDirectory, request: Request, seconds: float = PATIENCE + 3
         answer = msgspec.json.decode(line, type=Answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnreachableError(f"{who} gave an answer that is none") from error
+    sentence = clean(answer.sentence, _SENTENCE_LIMIT)
     if not answer.ok:
-        raise UserError(answer.sentence)
-    return answer
+        raise UserError(sentence)
+    return msgspec.structs.replace(answer, sentence=sentence)
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -13,6 +13,7 @@ import msgspec
 
 from supervisor import external
 from supervisor.errors import UserError
+from supervisor.views.text import is_text
 
 _DEADLINE = 60.0
 _SERVICE = "nightfleet"
@@ -47,11 +48,19 @@ class _Answer(msgspec.Struct):
 
 
 def absolute(site: str) -> str:
-    """Return the SITE of a command line with its path made absolute, so that it means the same to every process."""
+    """Return the SITE of a command line with its path made absolute, so that it means the same to every process.
+
+    Raises:
+        RecipeError: the path is no text, which neither a ledger nor a message could hold.
+    """
     path, colon, name = site.rpartition(":")
     if colon and path.endswith(".py"):
-        return f"{Path(path).expanduser().absolute()}:{name}"
-    return str(Path(site).expanduser().absolute()) if site.endswith((".py", ".toml")) else site
+        site = f"{Path(path).expanduser().absolute()}:{name}"
+    elif site.endswith((".py", ".toml")):
+        site = str(Path(site).expanduser().absolute())
+    if not is_text(site):
+        raise RecipeError(f"the path {site} is no text in UTF-8, as that of a recipe must be")
+    return site
 
 
 class Loading:

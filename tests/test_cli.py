@@ -207,6 +207,20 @@ def test_a_run_directory_that_cannot_be_one_is_refused(recipe: Path, tmp_path: P
         assert "no run directory" in refused(command, str(folder))
 
 
+def test_what_is_no_text_is_refused(run_dir: RunDirectory, recipe: Path, tmp_path: Path) -> None:
+    """Linux passes any bytes on a command line; ledger and messages hold text alone, and nobody is told of an error."""
+    stray = os.fsdecode(b"\xff")
+    site, odd = f"{recipe}:Lot", str(tmp_path / stray)
+    assert "no text in UTF-8" in refused("start", site, "--run-dir", odd, environ=SECRET)
+    assert "no text in UTF-8" in refused("check", f"{odd}.toml")
+    assert not os.path.lexists(odd)
+    for command in ("retry", "explain"):
+        assert "has no reference" in refused(command, str(run_dir.path), stray)
+    os.mkdir(odd)  # noqa: PTH102 - as the bytes that they are
+    for command in ("status", "verify", "stop"):
+        assert "no text in UTF-8" in refused(command, odd)
+
+
 def test_a_browser_that_is_none_is_refused(recipe: Path, tmp_path: Path) -> None:
     """A program that is no browser is exit 2, whichever way it was named."""
     start = ("start", f"{recipe}:Lot", "--run-dir", str(tmp_path / "night"))

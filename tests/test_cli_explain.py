@@ -1,6 +1,7 @@
 """``explain`` and ``retry``: why a reference failed is one command away, and so is another chance."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -59,12 +60,26 @@ def test_one_command_tells_which_references_failed_and_why(night: RunDirectory) 
     assert "1 of 2 references failed for good, by 1 cause" in told.stdout
     assert "not_found, 1 reference: the site has no such page" in told.stdout
     assert "A-1  1 attempt  failures/A-1/attempt-1.2  the site answered 404 (Not Found)" in told.stdout
-    assert "run.py explain night A-1" in told.stdout
+    assert f"run.py explain {night.path} A-1\n" in told.stdout
+    assert f"run.py retry {night.path} --failed" in told.stdout
     assert ask("explain", str(night.path), "--kind", "not_found").stdout == told.stdout
     (night.failures / "_login" / "errand-1").mkdir(parents=True)
     assert "evidence of a failed login is in failures/_login\n" in ask("explain", str(night.path)).stdout
     assert "no reference has failed for good by timeout" in ask("explain", str(night.path), "--kind", "timeout").stdout
     assert "did you mean not_found?" in ask("explain", str(night.path), "--kind", "notfound").stderr
+
+
+def test_the_next_command_can_be_typed_as_it_is_told(tmp_path: Path) -> None:
+    """A run directory below this folder is named as from here; blanks and quotes stand for themselves in a shell."""
+    directory = RunDirectory(tmp_path / "the night's run")
+    directory.create()
+    with Ledger.create(directory.ledger, site="x", wall=0.0) as ledger:
+        ledger.import_references(["LOT 7 12"])
+        ledger.apply([AttemptStarted(1, 1, 1, 1, 1), _failed(1, Kind.NOT_FOUND, "gone")], 1.0)
+    command = [sys.executable, str(ROOT / "run.py"), "explain", directory.path.name]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    (line,) = [line for line in told.splitlines() if line.startswith("one of them in detail")]
+    assert shlex.split(line)[-4:] == ["run.py", "explain", directory.path.name, "LOT 7 12"]
 
 
 def test_the_story_of_a_reference_has_attempts_evidence_and_what_comes_next(night: RunDirectory) -> None:

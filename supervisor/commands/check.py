@@ -14,7 +14,7 @@ from supervisor.commands import launch, options
 from supervisor.config import Resolved
 from supervisor.errors import Exit
 from supervisor.views import transcript
-from supervisor.views.text import clean
+from supervisor.views.text import as_typed, clean
 
 
 @click.command(
@@ -99,8 +99,8 @@ def _check(
 
 def _conclusion(outcome: checking.Outcome, folder: Path) -> str:
     found = sorted(path for path in (folder / "documents").glob("*") if path.is_file())
-    where = f"the documents are in {checking.shown(folder / 'documents')}"
-    where = where if found else f"what there is to see is in {checking.shown(folder)}"
+    where = f"the documents are in {as_typed(folder / 'documents')}"
+    where = where if found else f"what there is to see is in {as_typed(folder)}"
     words = {
         Exit.COMPLETED: "what the recipe names fits, and it may overlook documents"
         if outcome.overlooked

@@ -9,6 +9,7 @@ import msgspec
 from supervisor.commands import options
 from supervisor.errors import Exit, UserError
 from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.run_directory import RunDirectory
 from supervisor.shell.selection import known_kind
 from supervisor.views import story
 from supervisor.views.status import read_status
@@ -43,7 +44,7 @@ def command(run_dir: Path, ref: str | None, *, kind: str | None, as_json: bool) 
         raise click.UsageError("--kind is for all that failed; leave it out to see one REF")
     if kind is not None:
         known_kind(kind)
-    directory = story.path_of(run_dir)
+    directory = RunDirectory.existing(run_dir)
     with LedgerReader(directory.ledger) as reader:
         if ref is None:
             found_failed = (msgspec.json.encode(row).decode() for row in reader.failures(kind))

@@ -20,12 +20,13 @@ from supervisor.shell import login_memory
 from supervisor.shell.run_directory import InUse, RunDirectory
 from supervisor.shell.service import Manager
 from supervisor.views.status import read_status
-from supervisor.views.text import plural
+from supervisor.views.text import clean, plural
 
 _NIGHT = "supervisor.night"
 _PORT_SECONDS = 5.0
 """How long one waits for the port of the status page."""
 
+_REASON_LIMIT = 8_000
 _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 """Variables by which a program finds the screen."""
 
@@ -101,7 +102,7 @@ def run(plan: Plan) -> int:
     code = night.run(plan, page)
     seen = read_status(RunDirectory(plan.run_dir).status)
     if code > Exit.SOME_FAILED and seen is not None:
-        options.say(seen.run.reason)
+        options.say(clean(seen.run.reason, _REASON_LIMIT))
     return code
 
 

@@ -47,8 +47,7 @@ _PAUSE = 0.3
 )
 def command(run_dir: Path, *, worker: int | None, ref: str | None, level: str | None, follow: bool) -> None:
     """Show the log lines of the run in DIR, of supervisor and workers together, in the order of time."""
-    directory = RunDirectory(run_dir)
-    directory.check()
+    directory = RunDirectory.existing(run_dir)
     wanted = logs.Wanted(worker, ref, level)
     lines = logs.follow(directory.logs, _pause, wanted) if follow else logs.merged(directory.logs, wanted)
     try:

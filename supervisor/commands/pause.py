@@ -7,7 +7,7 @@ import click
 from supervisor import control_client
 from supervisor.commands import options
 from supervisor.shell.control_messages import Pause
-from supervisor.views.story import path_of
+from supervisor.shell.run_directory import RunDirectory
 
 
 @click.command(
@@ -20,4 +20,4 @@ from supervisor.views.story import path_of
 @options.run_dir_argument
 def command(run_dir: Path) -> None:
     """Have the run in DIR hand out nothing more until `resume`; browsers and sessions are kept."""
-    click.echo(control_client.ask(path_of(run_dir), Pause()).sentence)
+    click.echo(control_client.ask(RunDirectory.existing(run_dir), Pause()).sentence)

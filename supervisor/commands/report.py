@@ -8,7 +8,6 @@ from supervisor.commands import options
 from supervisor.errors import MachineError
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.views.report import write_report
-from supervisor.views.story import path_of
 
 
 @click.command(
@@ -28,8 +27,8 @@ from supervisor.views.story import path_of
 )
 def command(run_dir: Path, against: Path | None) -> None:
     """Write the report of the run in DIR as of now. At its end a run writes one by itself."""
-    directory = path_of(run_dir)
-    earlier: RunDirectory | None = None if against is None else path_of(against)
+    directory = RunDirectory.existing(run_dir)
+    earlier: RunDirectory | None = None if against is None else RunDirectory.existing(against)
     try:
         write_report(directory.path, earlier.path if earlier else None)
     except OSError as error:

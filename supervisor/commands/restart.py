@@ -7,7 +7,7 @@ import click
 from supervisor import control_client
 from supervisor.commands import options
 from supervisor.shell.control_messages import Restart
-from supervisor.views.story import path_of
+from supervisor.shell.run_directory import RunDirectory
 
 
 @click.command(
@@ -21,4 +21,4 @@ from supervisor.views.story import path_of
 @click.argument("worker", metavar="N", type=click.IntRange(1))
 def command(run_dir: Path, worker: int) -> None:
     """Give worker N of the run in DIR a fresh process and browser, when it has finished what it holds."""
-    click.echo(control_client.ask(path_of(run_dir), Restart(worker)).sentence)
+    click.echo(control_client.ask(RunDirectory.existing(run_dir), Restart(worker)).sentence)

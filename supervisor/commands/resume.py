@@ -7,7 +7,7 @@ import click
 from supervisor import control_client
 from supervisor.commands import options
 from supervisor.shell.control_messages import Resume
-from supervisor.views.story import path_of
+from supervisor.shell.run_directory import RunDirectory
 
 
 @click.command(
@@ -20,4 +20,4 @@ from supervisor.views.story import path_of
 @options.run_dir_argument
 def command(run_dir: Path) -> None:
     """Have the paused run in DIR go on. A run that has ended goes on with the same `start` command instead."""
-    click.echo(control_client.ask(path_of(run_dir), Resume()).sentence)
+    click.echo(control_client.ask(RunDirectory.existing(run_dir), Resume()).sentence)

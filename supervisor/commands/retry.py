@@ -12,9 +12,9 @@ from supervisor.core.records import Incident, Record, ReferenceReopened
 from supervisor.errors import UserError
 from supervisor.shell.control_messages import Retry
 from supervisor.shell.ledger import Ledger
+from supervisor.shell.run_directory import RunDirectory
 from supervisor.shell.selection import select_failed
-from supervisor.views.story import path_of
-from supervisor.views.text import plural
+from supervisor.views.text import clean, is_text, plural
 
 
 @click.command(
@@ -39,7 +39,10 @@ def command(run_dir: Path, refs: tuple[str, ...], *, failed: bool, kind: str | N
     """Queue failed references of the run in DIR again: a run that goes on takes them, else the next start does."""
     if sum((bool(refs), failed, kind is not None)) != 1:
         raise UserError("say which references: --failed, --kind KIND, or their names; one of the three")
-    directory = path_of(run_dir)
+    for ref in refs:
+        if not is_text(ref):  # no message can hold it
+            raise UserError(f"the run has no reference {clean(ref)!r}")
+    directory = RunDirectory.existing(run_dir)
     if directory.owner() is not None:
         with contextlib.suppress(control_client.NotRunningError):  # it ended a moment ago: the ledger is free
             click.echo(control_client.ask(directory, Retry(refs, kind or "")).sentence)

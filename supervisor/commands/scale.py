@@ -6,10 +6,9 @@ import click
 
 from supervisor import control_client
 from supervisor.commands import options
+from supervisor.fleet_size import MOST
 from supervisor.shell.control_messages import Scale
-from supervisor.views.story import path_of
-
-_MOST = 200
+from supervisor.shell.run_directory import RunDirectory
 
 
 @click.command(
@@ -21,7 +20,7 @@ _MOST = 200
     """,
 )
 @options.run_dir_argument
-@click.argument("workers", metavar="N", type=click.IntRange(1, _MOST))
+@click.argument("workers", metavar="N", type=click.IntRange(1, MOST))
 def command(run_dir: Path, workers: int) -> None:
     """Have N workers in the run in DIR, until it ends. Answers when they are ready, or the others have left."""
-    click.echo(control_client.ask(path_of(run_dir), Scale(workers)).sentence)
+    click.echo(control_client.ask(RunDirectory.existing(run_dir), Scale(workers)).sentence)

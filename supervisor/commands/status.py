@@ -1,6 +1,7 @@
 """``run.py status``: what a run is doing now, or how it ended."""
 
 import functools
+import shlex
 import sys
 import time
 from collections import Counter
@@ -18,7 +19,7 @@ from supervisor.views import progress, story
 from supervisor.views.clerk import PlainReporter
 from supervisor.views.screen import Screen, can_draw
 from supervisor.views.status import RunView, Snapshot, Totals, is_running, read_status
-from supervisor.views.text import clean, number, plural
+from supervisor.views.text import as_typed, clean, number, plural
 
 _PAUSE = 0.5
 _FEW = 10
@@ -52,8 +53,7 @@ def command(run_dir: Path, as_json: bool, watch: bool) -> None:  # noqa: FBT001 
     """Show what the run in DIR is doing now, or how it ended."""
     if as_json and watch:
         raise click.UsageError("--json and --watch exclude each other")
-    directory = RunDirectory(run_dir)
-    directory.check()
+    directory = RunDirectory.existing(run_dir)
     if watch:
         try:
             _watch(directory)
@@ -125,9 +125,10 @@ def _tell_failures(directory: RunDirectory) -> None:
             for line in story.failures(directory, reader):
                 click.echo(line)
         else:
+            place = clean(shlex.quote(as_typed(directory.path)), 1000)
             counts = ", ".join(f"{clean(kind)} {number(count)}" for kind, count in kinds.most_common())
             click.echo(f"{plural(kinds.total(), 'reference')} failed for good: {counts}")
-            click.echo(f"which, why and the evidence: run.py explain {clean(str(directory.path), 1000)}")
+            click.echo(f"which, why and the evidence: run.py explain {place}")
 
 
 def _watch(directory: RunDirectory) -> None:

@@ -41,8 +41,7 @@ def command(run_dir: Path, *, now: bool, wait: bool) -> None:
 
     Where no run is active there is nothing to do, and that is no failure: exit code 0.
     """
-    directory = RunDirectory(run_dir)
-    directory.check()
+    directory = RunDirectory.existing(run_dir)
     owner = directory.owner()
     if owner is None:
         click.echo(f"no run is active in {run_dir}: there is nothing to stop")

@@ -12,6 +12,8 @@ from typing import Annotated
 
 import msgspec
 
+from supervisor.fleet_size import MOST
+
 REQUEST_LIMIT = 1_000_000
 """Bytes of a request; many thousand references by name."""
 PATIENCE = 30.0
@@ -39,7 +41,7 @@ class Resume(_Request, frozen=True, tag="resume"):
 class Scale(_Request, frozen=True, tag="scale"):
     """Have so many workers; those too many leave when they have finished what they hold."""
 
-    workers: Annotated[int, msgspec.Meta(ge=1, le=200)]
+    workers: Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 
 
 class Stop(_Request, frozen=True, tag="stop"):

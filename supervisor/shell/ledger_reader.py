@@ -30,6 +30,7 @@ from supervisor.shell.ledger_schema import (
     trouble_with,
 )
 from supervisor.views.status import Totals
+from supervisor.views.text import is_text
 
 _Row = TypeVar("_Row", bound=msgspec.Struct)
 
@@ -201,6 +202,8 @@ class LedgerReader:
 
     def reference(self, ref: str) -> ReferenceRow | None:
         """Return one reference by its name."""
+        if not is_text(ref):
+            return None
         return next(self._read(ReferenceRow, _REFERENCES + " WHERE ref = ?", (ref,)), None)
 
     def reference_by_id(self, reference_id: int) -> ReferenceRow | None:

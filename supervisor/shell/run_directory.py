@@ -18,6 +18,7 @@ import msgspec
 
 from supervisor.errors import MachineError, UserError
 from supervisor.shell import files, linux
+from supervisor.views.text import is_text
 
 _PRIVATE = ".nightfleet"
 _LOCK_TRIES = 25
@@ -107,6 +108,17 @@ class RunDirectory:
         self.control = self.private / "control.sock"
         self.lock_file = self.private / "lock"
 
+    @classmethod
+    def existing(cls, path: Path) -> Self:
+        """Return the run directory at this path.
+
+        Raises:
+            RunDirectoryError: as `check`.
+        """
+        directory = cls(path)
+        directory.check()
+        return directory
+
     def staging(self, attempt: int) -> Path:
         """Return the folder into which the worker of this attempt writes."""
         return self.staging_root / str(attempt)
@@ -127,9 +139,10 @@ class RunDirectory:
         """Make the folders that are missing.
 
         Raises:
-            RunDirectoryError: the path is a file, or a folder of something else.
+            RunDirectoryError: the path is a file, a folder of something else, or no text.
             RunDirectoryUnwritableError: it cannot be written there.
         """
+        self._check_name()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if not self._is_ours() and (found := min(self.path.iterdir(), default=None)) is not None:
@@ -151,8 +164,9 @@ class RunDirectory:
         """Check that this is a run directory, for those who only read it.
 
         Raises:
-            RunDirectoryError: there is nothing, a file, or a folder of something else.
+            RunDirectoryError: there is nothing, a file, or a folder of something else; or its path is no text.
         """
+        self._check_name()
         if not self.path.exists():
             raise RunDirectoryError(f"{self.path} does not exist")
         if not self.path.is_dir():
@@ -240,6 +254,11 @@ class RunDirectory:
         fsync_directory(folder)
         fsync_directory(path.parent)
         return target
+
+    def _check_name(self) -> None:
+        """Linux allows any bytes in a path; SQLite, JSON and HTML, in which ours would stand, do not."""
+        if not is_text(str(self.path)):
+            raise RunDirectoryError(f"the path {self.path} is no text in UTF-8, as that of a run directory must be")
 
     def _is_ours(self) -> bool:
         return self.private.is_dir() or self.ledger.exists()

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from supervisor.shell.ledger_rows import AttemptRow, IncidentRow, ReferenceRow, 
 from supervisor.shell.ledger_schema import seconds
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.views.kinds import meaning
-from supervisor.views.text import clean, duration, number, plural, size
+from supervisor.views.text import as_typed, clean, duration, number, plural, size
 
 _SENTENCE = 1000
 """Characters shown of a message."""
@@ -91,11 +92,11 @@ def failures(directory: RunDirectory, reader: LedgerReader, kind: str | None = N
             evidence = _last_evidence(directory, row)
             yield f"  {clean(row.ref):{width}}  {plural(row.attempts, 'attempt')}  {evidence}{own}"
         yield f"  what helps: {known.helps}"
-    shown = directory.path.name
-    example = next(iter(found.values()))[0]
+    place = clean(shlex.quote(as_typed(directory.path)), _SENTENCE)
+    example = clean(shlex.quote(next(iter(found.values()))[0].ref), _SENTENCE)
     yield ""
-    yield f"one of them in detail: run.py explain {shown} {clean(example.ref)}"
-    yield f"another chance:        run.py retry {shown} --failed    (or --kind KIND, or their names)"
+    yield f"one of them in detail: run.py explain {place} {example}"
+    yield f"another chance:        run.py retry {place} --failed    (or --kind KIND, or their names)"
 
 
 def _ending(run: RunRow) -> str:
@@ -201,14 +202,3 @@ def _next(row: ReferenceRow, setting: Setting) -> str:
             return f"worker {row.worker} must answer"
         case _:
             return "an attempt, when its turn comes"
-
-
-def path_of(run_dir: Path) -> RunDirectory:
-    """Return the run directory, checked to be one.
-
-    Raises:
-        RunDirectoryError: it is none.
-    """
-    directory = RunDirectory(run_dir)
-    directory.check()
-    return directory

@@ -1,6 +1,7 @@
 """Words and figures as people read them on a terminal; what comes from a site is made harmless first."""
 
 import unicodedata
+from pathlib import Path
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _THOUSAND = 1000
@@ -10,6 +11,21 @@ def clean(text: str, limit: int = 200) -> str:
     """Return text that cannot move a cursor, change a colour, reverse a line or flood the screen."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join("�" if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else letter for letter in cut)
+
+
+def as_typed(path: Path) -> str:
+    """Return an absolute path as one would type it here: relative, where it is below the present folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def is_text(text: str) -> bool:
+    """Say whether it can be written as UTF-8: a command line and the name of a file may hold bytes that are none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def duration(seconds: float) -> str:
