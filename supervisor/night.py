@@ -16,7 +16,7 @@ from supervisor.children import worker_settings
 from supervisor.config import policy
 from supervisor.core.commands import Finish, Say
 from supervisor.core.machine import Machine
-from supervisor.errors import Exit, UserError
+from supervisor.errors import Exit, MachineError, UserError
 from supervisor.finish_by import FinishBy
 from supervisor.plan import Plan
 from supervisor.quiet_hours import QuietHours
@@ -143,12 +143,13 @@ class _Night:
         self._put_in_order()
         settings = self._plan.settings
         self._ledger.begin_run(os.getpid(), settings.num_workers.least, time.time())
-        with contextlib.closing(self._hooks):
-            return self._work_to_the_end()
+        # Signals are ours until the last one is told: one that comes when all is over must not leave a hook behind.
+        with contextlib.closing(Signals()) as signals, contextlib.closing(self._hooks):
+            return self._work_to_the_end(signals)
 
-    def _work_to_the_end(self) -> int:
+    def _work_to_the_end(self, signals: Signals) -> int:
         try:
-            finish = self._work()
+            finish = self._work(signals)
         except BaseException as error:
             code = error.exit_code if isinstance(error, UserError) else int(Exit.MACHINE)
             reason = str(error) if isinstance(error, UserError) else f"ended by {type(error).__name__}"
@@ -173,7 +174,7 @@ class _Night:
             new = len(imported.entries) - again
             self._journal.note(f"{new} references are new, {again} are done again, {imported.known} stay as they are")
 
-    def _work(self) -> Finish:
+    def _work(self, signals: Signals) -> Finish:
         settings = self._plan.settings
         numbers = msgspec.structs.replace(
             policy(settings), staging_root=str(self._directory.staging_root), own_logins=self._plan.own_logins
@@ -187,7 +188,6 @@ class _Night:
         who = snapshot.identity(self._plan.site_name, self._ledger.run_id, address)
         with contextlib.ExitStack() as stack:
             inbox = stack.enter_context(contextlib.closing(Inbox()))
-            signals = stack.enter_context(contextlib.closing(Signals()))
             selector = stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
             stack.callback(self._remove_temp_root)
             local = stack.enter_context(
@@ -202,7 +202,10 @@ class _Night:
                     )
                 )
             )
-            local.guardian.start()
+            try:
+                local.guardian.start()
+            except OSError as error:
+                raise MachineError(f"the guardian cannot be started: {error.strerror or error}") from error
             books = stack.enter_context(
                 contextlib.closing(LedgerThread(self._ledger, inbox, metrics, self._hooks.seen))
             )

@@ -343,7 +343,8 @@ def _forgive(run: RunState, attempt: int, reference: Reference) -> None:
 
 
 def _breaker_text(run: RunState) -> str:
-    return f"{run.breaker.reason}: nothing is handed out for {max(0.0, run.breaker.until - run.now):.0f} s"
+    left = max(0.0, run.breaker.until - run.now)
+    return f"{run.breaker.reason}: nothing is handed out for {left:.{0 if left >= 1 else 1}f} s"
 
 
 def _delay(run: RunState, reference: Reference, failure: Failed, *, counted: bool) -> float:

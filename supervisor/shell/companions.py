@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from supervisor.errors import MachineError
 from supervisor.shell.journal import Journal
 from supervisor.shell.run_directory import RunDirectory
 
@@ -48,6 +49,9 @@ def clerk(directory: RunDirectory, show: str, metrics_file: str, journal: Journa
         show: ``live``, ``plain`` or ``quiet``.
         metrics_file: where to keep the metrics; empty for nowhere.
         journal: told when the clerk does not end.
+
+    Raises:
+        MachineError: it cannot be started.
     """
     words = ["_clerk", str(directory.path), "--show", show]
     if metrics_file:
@@ -59,7 +63,11 @@ def clerk(directory: RunDirectory, show: str, metrics_file: str, journal: Journa
 
 @contextlib.contextmanager
 def page(directory: RunDirectory, listener: socket.socket, journal: Journal) -> Iterator[None]:
-    """Have the status page served on `listener`, which is closed here, until the block ends."""
+    """Have the status page served on `listener`, which is closed here, until the block ends.
+
+    Raises:
+        MachineError: the process that serves it cannot be started.
+    """
     directory.pages.mkdir(mode=0o700, exist_ok=True)
     number = listener.fileno()
     words = ["_page", str(directory.path), "--listener", str(number)]
@@ -79,13 +87,16 @@ def forget_pages(directory: RunDirectory) -> None:
 
 @contextlib.contextmanager
 def _beside(one: _Companion, journal: Journal) -> Iterator[None]:
-    with one.log.open("ab") as errors:
-        process = subprocess.Popen(
-            [sys.executable, str(_PROGRAM), *one.words],
-            stdin=subprocess.PIPE,
-            stderr=errors,
-            pass_fds=one.descriptors,
-        )
+    try:
+        with one.log.open("ab") as errors:
+            process = subprocess.Popen(
+                [sys.executable, str(_PROGRAM), *one.words],
+                stdin=subprocess.PIPE,
+                stderr=errors,
+                pass_fds=one.descriptors,
+            )
+    except OSError as error:
+        raise MachineError(f"the process that {one.purpose} cannot be started: {error.strerror or error}") from error
     _give_way(process.pid, _NICENESS)
     try:
         yield

@@ -16,7 +16,7 @@ import msgspec
 from supervisor.errors import Exit, UserError
 from supervisor.shell import files
 from supervisor.shell.ledger_reader import LedgerReader
-from supervisor.shell.run_directory import RunDirectory, replacing
+from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, atomic_write
 
 _LARGEST = 64 * 1024
 
@@ -75,10 +75,12 @@ def remember(run: RunDirectory, tried: Credentials) -> None:
     """Write down with what somebody is about to log in.
 
     Raises:
-        OSError: it cannot be written.
+        RunDirectoryUnwritableError: it cannot be written.
     """
-    with replacing(run.login, via=run.path) as file:
-        file.write(msgspec.json.encode(tried))
+    try:
+        atomic_write(run.login, msgspec.json.encode(tried), via=run.path)
+    except OSError as error:
+        raise RunDirectoryUnwritableError(f"{run.login} cannot be written: {error.strerror or error}") from error
 
 
 def _last(run: RunDirectory) -> Credentials | None:

@@ -219,6 +219,16 @@ def test_retry_after_is_obeyed_by_everybody() -> None:
     assert _breaker(play).until == QUIET.throttle_pause_limit + 50.0
 
 
+@pytest.mark.parametrize(("pause", "said"), [(100.0, "100 s"), (1.0, "1 s"), (0.4, "0.4 s")])
+def test_a_pause_is_told_with_its_length(pause: float, said: str) -> None:
+    """A short one as well: nobody is told that nothing happens for no time at all."""
+    play = Playbook.working(*_MANY)
+    play.take(play.failed(1, Kind.RATE_LIMITED, retry_after=pause))
+    assert [say.text for say in play.said if say.incident == "throttled"] == [
+        f"the site asked for a pause: nothing is handed out for {said}"
+    ]
+
+
 def test_an_answer_to_what_was_in_flight_does_not_end_a_pause() -> None:
     """The site asked for it."""
     play = Playbook.working(*_MANY)

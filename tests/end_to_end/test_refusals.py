@@ -2,12 +2,13 @@
 
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.harness import ROOT, Night, Site
+from tests.end_to_end.harness import ROOT, Night, Site, until
 
 RECIPES = ROOT / "tests" / "end_to_end" / "recipes.py"
 Begin = Callable[..., Night]
@@ -102,6 +103,32 @@ def test_a_run_directory_of_another_site_is_refused(begin: Begin, open_site: Ope
     second.family = first.family
     assert second.run() == 2, second.said
     assert (first.folder / "tracking.json").read_bytes() == before
+
+
+HOOK = """
+import sys, time
+from pathlib import Path
+folder = Path(sys.argv[1])
+(folder / "begun").touch()
+while not (folder / "go").exists():
+    time.sleep(0.05)
+(folder / "told").touch()
+"""
+
+
+def test_an_interrupt_when_all_is_done_changes_nothing(begin: Begin, open_site: OpenSite, tmp_path: Path) -> None:
+    """Whoever is told of the end is told, nobody is left behind, and the exit code is what came of the run."""
+    site = open_site(1)
+    hook = tmp_path / "hook.py"
+    hook.write_text(HOOK)
+    run = begin(site.url, on_finish=f"{sys.executable} {hook} {tmp_path}", hook_timeout=60)
+    run.start()
+    until((tmp_path / "begun").exists, "the hook is called")
+    run.send(signal.SIGINT)
+    (tmp_path / "go").touch()
+    assert run.end() == 0, run.said
+    assert (tmp_path / "told").exists()
+    run.check_nothing_left()
 
 
 def test_the_second_interrupt_ends_at_once_and_counts_nothing(begin: Begin, open_site: OpenSite) -> None:

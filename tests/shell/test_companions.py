@@ -1,5 +1,6 @@
 """The processes beside a run give way to it, and end with it."""
 
+import errno
 import os
 import subprocess
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from supervisor.errors import MachineError
 from supervisor.shell import companions
 from supervisor.shell.journal import Journal
 from supervisor.shell.ledger import Ledger
@@ -66,3 +68,17 @@ def test_who_has_ended_cannot_give_way_any_more() -> None:
     with subprocess.Popen(["/bin/true"]) as process:
         process.wait()
         companions._give_way(process.pid, 5)
+
+
+def test_a_machine_without_room_for_a_process_is_told(
+    directory: RunDirectory, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one sentence with the exit code for it, as no error of the program's own."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    sentence = "the process that writes tracking.json cannot be started: Resource temporarily unavailable"
+    with pytest.raises(MachineError, match=sentence), companions.clerk(directory, "quiet", "", journal):
+        pass

@@ -7,6 +7,7 @@ import pytest
 from supervisor.core.records import Incident
 from supervisor.errors import Exit
 from supervisor.shell import login_memory
+from supervisor.shell.run_directory import RunDirectoryUnwritableError
 from tests.shell.stores import Store
 
 NAMES = ("LOT_USER", "LOT_PASSWORD")
@@ -19,6 +20,14 @@ def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "lot.toml"
     path.write_text("base_url = 'https://lot.example'")
     return path
+
+
+def test_a_memory_that_cannot_be_written_is_told(store: Store, recipe: Path) -> None:
+    """In one sentence, before anybody logs in."""
+    store.run.login.mkdir()
+    tried = login_memory.credentials(store.run, str(recipe), NAMES, RIGHT)
+    with pytest.raises(RunDirectoryUnwritableError, match=r"login\.json cannot be written: Is a directory"):
+        login_memory.remember(store.run, tried)
 
 
 def test_only_the_very_login_that_was_refused_last_is_refused(store: Store, recipe: Path, tmp_path: Path) -> None:
