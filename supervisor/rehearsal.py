@@ -304,6 +304,15 @@ class Trouble(msgspec.Struct, frozen=True):
     message: str
 
 
+class Futile(msgspec.Struct, frozen=True):
+    """An attempt that came to nothing, in tracking.json."""
+
+    attempt: int
+    kind: str
+    message: str
+    counted: bool
+
+
 class Tracked(msgspec.Struct, frozen=True):
     """A reference in tracking.json."""
 
@@ -313,6 +322,7 @@ class Tracked(msgspec.Struct, frozen=True):
     folder: str
     documents: tuple[demo_site.Document, ...] = ()
     error: Trouble | None = None
+    failures: tuple[Futile, ...] = ()
 
 
 class TrackedRun(msgspec.Struct, frozen=True):

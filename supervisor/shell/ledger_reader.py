@@ -200,6 +200,13 @@ class LedgerReader:
         for reference in self._read(ReferenceRow, _REFERENCES + where + " ORDER BY id"):
             yield reference, self.documents(reference.id)
 
+    def unsuccessful(self) -> Iterator[tuple[int, list[AttemptRow]]]:
+        """Yield every attempt that came to nothing, by the id of its reference, in the order of the import."""
+        # The plus keeps SQLite from walking the index for its order, a look into the table for each row of it.
+        found = self._read(AttemptRow, _ATTEMPTS + " WHERE kind IS NOT NULL ORDER BY +reference_id, id")
+        for reference_id, rows in itertools.groupby(found, lambda row: row.reference_id):
+            yield reference_id, list(rows)
+
     def reference(self, ref: str) -> ReferenceRow | None:
         """Return one reference by its name."""
         if not is_text(ref):

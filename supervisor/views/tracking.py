@@ -5,6 +5,7 @@ file needs memory for more than one entry. References that wait for a retry coun
 """
 
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,12 @@ from pathlib import Path
 import msgspec
 
 from supervisor.shell.ledger_reader import LedgerReader
-from supervisor.shell.ledger_rows import DocumentRow, ReferenceRow, RunRow
+from supervisor.shell.ledger_rows import AttemptRow, DocumentRow, ReferenceRow, RunRow
 from supervisor.shell.ledger_schema import utc
 from supervisor.shell.run_directory import RunDirectory, replacing
 
 _BUFFER = 256 * 1024
+_NOBODY: tuple[float, list[AttemptRow]] = (math.inf, [])
 _NO_START = RunRow(0, "", None, 0, "", 0, None, None)
 
 
@@ -35,6 +37,17 @@ class TrackedError(msgspec.Struct, frozen=True):
     message: str
 
 
+class TrackedFailure(msgspec.Struct, frozen=True):
+    """An attempt that came to nothing, also where a later one succeeded."""
+
+    attempt: int
+    """The number of its folder in failures/<folder>/."""
+    kind: str
+    message: str
+    counted: bool
+    """False where it was not the reference's fault."""
+
+
 class TrackedReference(msgspec.Struct, frozen=True):
     """One reference."""
 
@@ -49,6 +62,7 @@ class TrackedReference(msgspec.Struct, frozen=True):
     error: TrackedError | None
     folder: str
     """Name of its folder in documents/ and failures/."""
+    failures: list[TrackedFailure]
 
 
 class TrackedTotals(msgspec.Struct, frozen=True):
@@ -119,10 +133,16 @@ def _lines(reader: LedgerReader, wall: float) -> Iterator[bytes]:
     yield b'"totals": ' + encode(_totals(reader)) + b",\n"
     yield b'"references": [\n'
     ahead = b""
+    unsuccessful = reader.unsuccessful()
+    failing, attempts = next(unsuccessful, _NOBODY)
     for reference, documents in reader.with_documents():
         if ahead:
             yield ahead + b",\n"
-        ahead = encode(_entry(reference, documents))
+        own: list[AttemptRow] = []
+        while failing <= reference.id:  # one whose reference is not there is damage, which `verify` tells
+            own = attempts if failing == reference.id else []
+            failing, attempts = next(unsuccessful, _NOBODY)
+        ahead = encode(_entry(reference, documents, own))
     if ahead:
         yield ahead + b"\n"
     yield b"]}\n"
@@ -157,7 +177,7 @@ def _totals(reader: LedgerReader) -> TrackedTotals:
     )
 
 
-def _entry(row: ReferenceRow, documents: list[DocumentRow]) -> TrackedReference:
+def _entry(row: ReferenceRow, documents: list[DocumentRow], failed: list[AttemptRow]) -> TrackedReference:
     return TrackedReference(
         ref=row.ref,
         state="pending" if row.state == "waiting" else row.state,
@@ -168,6 +188,7 @@ def _entry(row: ReferenceRow, documents: list[DocumentRow]) -> TrackedReference:
         documents=[TrackedDocument(d.name, d.bytes, d.sha256) for d in documents],
         error=TrackedError(row.error_kind, row.error_message or "") if row.error_kind else None,
         folder=row.folder,
+        failures=[TrackedFailure(a.number, a.kind or "", a.message or "", a.outcome == "failed") for a in failed],
     )
 
 

@@ -77,7 +77,7 @@ def test_a_supervisor_killed_beside_frozen_browsers_leaves_nothing(begin: Begin,
         linux.send_signal(browser.pid, browser.start_time, signal.SIGSTOP)
     run.send(signal.SIGKILL)
     run.end()
-    run.check_no_process(40)
+    run.check_orphans(40)
     assert run.run() == 0, run.said + run.log
     run.check(site.truth)
 

@@ -1,6 +1,5 @@
 """Nights with much work in them: what a worker, its temporary files and the supervisor hold does not grow."""
 
-import tempfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +30,7 @@ def test_workers_replaced_again_and_again_leave_nothing_behind(begin: Begin, ope
         assert run.process is not None
         supervisor = psutil.Process(run.process.pid)
         dead = [one for one in supervisor.children() if one.status() == psutil.STATUS_ZOMBIE]
-        seen.append((supervisor.num_fds(), len(dead), len(list(_temporary(run).iterdir()))))
+        seen.append((supervisor.num_fds(), len(dead), len(list(run.temporary.glob("nightfleet-*/*")))))
         site.order("release")
     assert run.end() == 0, run.said + run.log
     assert run.log.count(" starts") >= 20
@@ -44,11 +43,6 @@ def _settled(run: Night) -> bool:
     """Say whether both workers have waited for their page for some time, and the spare is ready or none is wanted."""
     status = run.status
     return status is not None and all(worker.state == "busy" and worker.step_seconds > 3 for worker in status.workers)
-
-
-def _temporary(run: Night) -> Path:
-    assert run.status is not None
-    return Path(tempfile.gettempdir()) / f"nightfleet-{run.status.run.run_id}"
 
 
 @pytest.mark.long

@@ -2,7 +2,6 @@
 
 import random
 import signal
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from supervisor.shell import linux
 from tests.end_to_end import recipes
-from tests.end_to_end.harness import ORPHANS, Night, Site, until
+from tests.end_to_end.harness import Night, Site, until
 
 Begin = Callable[..., Night]
 OpenSite = Callable[..., Site]
@@ -36,7 +35,7 @@ def test_a_supervisor_killed_at_random_instants_completes_all_the_same(begin: Be
         until(partial(_has_asked, run, site, wanted), "so many pages were asked for")
         run.send(signal.SIGKILL)
         kills += run.end() == -signal.SIGKILL
-        run.check_no_process(ORPHANS)
+        run.check_orphans()
     assert kills >= 2, "it was over too soon"
     assert run.run() == 0, run.said + run.log
     run.check(site.truth)
@@ -54,7 +53,7 @@ def test_a_supervisor_killed_while_everybody_rests_leaves_nothing(begin: Begin, 
     run.wait_for_completed(2)
     run.send(signal.SIGKILL)
     run.end()
-    run.check_no_process(ORPHANS)
+    run.check_orphans()
     assert run.run("--worker-delay", "0") == 0, run.said + run.log
     assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
 
@@ -74,7 +73,7 @@ def test_a_supervisor_killed_beside_a_worker_that_holds_the_lock_leaves_nothing(
     until(mark.exists, "a worker holds its lock")
     run.send(signal.SIGKILL)
     run.end()
-    run.check_no_process(ORPHANS)
+    run.check_orphans()
     assert run.run() == 0, run.said + run.log
     assert run.check(site.truth)[recipes.BAD].attempts == 2
 
@@ -87,14 +86,13 @@ def test_after_a_power_cut_what_was_left_is_swept(begin: Begin, open_site: OpenS
     run.start()
     site.wait_until_held(2)
     assert run.status is not None
-    temporary = Path(tempfile.gettempdir()) / f"nightfleet-{run.status.run.run_id}"
     members = run.family.members()
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for member in members:
             linux.send_signal(member.pid, member.start_time, number)
     run.end()
     run.check_no_process(10)
-    assert list(temporary.rglob("playwright_chromiumdev_profile-*")), "there are stale profiles"
+    assert list(run.temporary.rglob("playwright_chromiumdev_profile-*")), "there are stale profiles"
     site.order("release")
     assert run.run() == 0, run.said + run.log
     entries = run.check(site.truth)

@@ -44,16 +44,18 @@ def clients(port: int) -> int:
     return sum(int(words[2].rpartition(":")[2], 16) == port and words[9] != "0" for words in lines)
 
 
-def longest(ledger: Path) -> float:
-    """Return the longest time in seconds from when a reference was handed out first until it was completed."""
+def durations(ledger: Path) -> list[tuple[str, int, float]]:
+    """Return of every completed reference its attempts, and the seconds from when it was handed out first."""
     question = (
-        "SELECT min(attempt.started_at), max(attempt.ended_at) FROM attempt JOIN reference"
+        "SELECT reference.ref, count(*), min(attempt.started_at), max(attempt.ended_at) FROM attempt JOIN reference"
         " ON reference.id = attempt.reference_id WHERE reference.state = 'completed' GROUP BY reference.id"
     )
     with contextlib.closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as connection:
         rows = connection.execute(question).fetchall()
-    moments = [(datetime.fromisoformat(first), datetime.fromisoformat(last)) for first, last in rows]
-    return max(((last - first).total_seconds() for first, last in moments), default=0.0)
+    return [
+        (ref, attempts, (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds())
+        for ref, attempts, first, last in rows
+    ]
 
 
 def causes(ledger: Path) -> set[str]:

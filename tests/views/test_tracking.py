@@ -11,6 +11,7 @@ from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_schema import LedgerMissingError, utc
 from supervisor.views.tracking import disagreement, write_tracking
 from tests.shell.stores import WALL, Store, pdf
+from worker.protocol import Kind
 
 
 @pytest.fixture
@@ -42,7 +43,8 @@ def test_each_reference_is_there_once_with_its_state(store: Store) -> None:
     assert [entry["ref"] for entry in found["references"]] == ["A/1", "B", "C", "D", "E"]
     done = entries["A/1"]
     assert set(done) == {
-        *("ref", "state", "attempts", "worker", "started_at", "finished_at", "documents", "error", "folder"),
+        *("ref", "state", "attempts", "worker", "started_at", "finished_at", "documents", "error"),
+        *("folder", "failures"),
     }
     assert [set(document) for document in done["documents"]] == [{"name", "bytes", "sha256"}] * 2
     assert (done["state"], done["attempts"], done["worker"], done["error"]) == ("completed", 1, 1, None)
@@ -52,6 +54,23 @@ def test_each_reference_is_there_once_with_its_state(store: Store) -> None:
     assert [entries[ref]["state"] for ref in "BCDE"] == ["failed", "pending", "in_progress", "pending"]
     assert [entries[ref]["worker"] for ref in "BCDE"] == [1, None, 1, None]
     assert (found["run"]["site"], found["run"]["workers"], found["run"]["exit_code"]) == ("lot", 5, None)
+
+
+def test_every_attempt_that_came_to_nothing_is_told_whatever_came_of_its_reference(store: Store) -> None:
+    """Completed, waiting or failed: number, cause, sentence, and whether it was held against the reference."""
+    first, second, _, fourth = store.ledger.import_references(["A", "B", "C", "D"]).entries
+    store.start(second, 1)
+    store.fail(second, 1, kind=Kind.WORKER_DIED)
+    store.start(first, 2)
+    store.fail(first, 2, kind=Kind.SESSION_EXPIRED, counted=False)
+    store.complete(second, 3)
+    store.start(first, 4)
+    store.fail(first, 4, retry_in=None)
+    store.start(fourth, 5)
+    told = {entry["ref"]: entry["failures"] for entry in tracked(store)["references"]}
+    died = {"attempt": 1, "kind": "worker_died", "message": "took too long", "counted": True}
+    expired = {**died, "kind": "session_expired", "counted": False}
+    assert told == {"A": [expired, {**died, "kind": "timeout"}], "B": [died], "C": [], "D": []}
 
 
 def test_an_empty_run_has_a_file_too(store: Store) -> None:
