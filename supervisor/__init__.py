@@ -22,7 +22,8 @@
     children.py  what a worker is told when it is started; bytecode.py where all of them keep what Python compiled
     checking.py, sketching.py    carry out `check` and `new-site`, each with a process (shell/helper.py) and a view
                  (views/transcript.py, views/skeleton.py)
-    demo_site.py, rehearsal.py   the built-in website for `demo`, and the chaos for `demo --chaos`
+    demo_site.py, rehearsal.py   the built-in website for `demo`, and the chaos for `demo --chaos`, on which
+                 rehearsal_verdict.py passes judgement
 
 An event (a message, a death, a deadline) enters `core.machine`; the commands that come back are interpreted by
 `shell.conductor` in one place: records go to the ledger's thread, and what depends on them (handing out an attempt,

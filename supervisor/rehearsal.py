@@ -8,6 +8,7 @@ compared with what the website knows to be true.
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,14 +21,12 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-import msgspec
-
 from supervisor import config, demo_site
 from supervisor.errors import Exit
+from supervisor.rehearsal_verdict import Chaos, Left, Sample, Verdict, judge, read_tracking
 from supervisor.settings import Settings
-from supervisor.shell import linux, sweep
+from supervisor.shell import linux
 from supervisor.shell.run_directory import RunDirectory
-from supervisor.views.text import number, plural
 
 ROOT = Path(__file__).resolve().parents[1]
 MARK = "REHEARSAL_MARK"
@@ -95,59 +94,6 @@ def role(process: linux.Stat) -> str:
     return "other"
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rehearsal came to."""
-
-    references: int
-    completed: int
-    failed: int
-    unfair: int
-    """Failed for good though the website has the documents."""
-    lost: int
-    duplicated: int
-    wrong: int
-    """Completed, with other documents on the disk than the website has."""
-    processes: int
-    folders: int
-    """Temporary and staging folders left."""
-    supervisors: int
-    blows: dict[str, int]
-    first: tuple[int, int]
-    """Resident bytes and open descriptors of the first supervisor, soon after its start."""
-    last: tuple[int, int]
-    """Those of the last one, when seen last."""
-    seconds: float
-    ended: bool = True
-    """The last supervisor said that the run is finished."""
-
-    @property
-    def clean(self) -> bool:
-        """Nothing lost, twice, wrong or left behind."""
-        faults = (self.unfair, self.lost, self.duplicated, self.wrong, self.processes, self.folders)
-        return self.ended and not any(faults)
-
-    def lines(self) -> list[str]:
-        """Return it for a terminal."""
-        blows = ", ".join(f"{what} {times}" for what, times in sorted(self.blows.items()))
-        return [
-            (
-                f"{'clean' if self.clean else 'NOT CLEAN'} after {self.seconds:.0f} s"
-                f"{'' if self.ended else ', given up before its end'}"
-            ),
-            (
-                f"  references      {number(self.references)}: {number(self.completed)} completed, "
-                f"{number(self.failed)} failed for good, {self.unfair} of them though the site has the documents"
-            ),
-            f"  lost {self.lost}, duplicated {self.duplicated}, wrong bytes {self.wrong}",
-            f"  left behind     {self.processes} processes, {plural(self.folders, 'folder')}",
-            (
-                f"  supervisors     {self.supervisors}; resident {_mega(self.first[0])} MB at the start, "
-                f"{_mega(self.last[0])} MB at the end; descriptors {self.first[1]} and {self.last[1]}"
-            ),
-            f"  blows           {blows or 'none'}",
-        ]
-
-
 class Rehearsal:
     """One rehearsal in one run directory."""
 
@@ -159,14 +105,16 @@ class Rehearsal:
         self._directory = RunDirectory(run_dir)
         self._command = [sys.executable, str(ROOT / "run.py"), "start", "demo", "--run-dir", str(run_dir)]
         self._command += ["--show", "quiet", *flags(settings)]
-        self._environ = {**environ, MARK: token}
+        # So that whatever is left there, under whatever name, is known to be of this rehearsal.
+        self._temporary = Path(tempfile.mkdtemp(prefix="nf-"))
+        self._environ = {**environ, MARK: token, "TMPDIR": str(self._temporary)}
+        self._workers = settings.num_workers.least
         self._dice = random.Random(seed)  # noqa: S311 - to be repeated from its seed, no secret
         self._say = say
         self._blows: Counter[str] = Counter()
         self._frozen: dict[tuple[int, int], int] = {}
         self._supervisors = 0
-        self._first = (0, 0)
-        self._last = (0, 0)
+        self._samples: list[Sample] = []
 
     def run(self, truth: demo_site.Truth, limit: float) -> Verdict:
         """Go on until the run is finished, `limit` seconds at most, and judge."""
@@ -175,10 +123,12 @@ class Rehearsal:
         try:
             ended = self._until_finished(begun + limit)
         finally:
-            left = self._wait_for_the_end()
+            processes = self._wait_for_the_end()
             self.family.kill()
+            folders = self._remove_temporary()
             signal.signal(signal.SIGTERM, former)
-        return self._judge(truth, left, time.monotonic() - begun, ended=ended)
+        chaos = Chaos(self._supervisors, dict(self._blows), tuple(self._samples), time.monotonic() - begun, ended)
+        return judge(self._directory, truth, chaos, Left(tuple(processes), tuple(folders)))
 
     def _until_finished(self, end: float) -> bool:
         refusals = 0
@@ -245,108 +195,28 @@ class Rehearsal:
         self._blows["resumed"] += linux.send_signal(*member, signal.SIGCONT)
 
     def _measure(self, pid: int) -> None:
+        """Take a sample of a supervisor whose workers are there; while some are not, nothing can be compared."""
         found = linux.stat(pid)
-        if found is None or found.dead:
+        children = sum(role(member) == "child" for member in self.family.workers(pid))
+        if found is None or found.dead or children < self._workers:
             return
         with contextlib.suppress(OSError):  # it has just ended
-            self._last = (found.rss, len(os.listdir(f"/proc/{pid}/fd")))  # noqa: PTH208 - names only, of a folder in motion
-            if self._first == (0, 0):
-                self._first = self._last
+            descriptors = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names only, of a folder in motion
+            temporary = _size(self._temporary) + _size(self._directory.staging_root)
+            self._samples.append(Sample(self._supervisors, found.rss, descriptors, temporary))
 
-    def _wait_for_the_end(self) -> int:
-        """Wait until nothing of the family lives, and return how many do after all."""
+    def _wait_for_the_end(self) -> list[str]:
+        """Wait until nothing of the family lives, and return what does after all."""
         end = time.monotonic() + _GRACE_SECONDS
-        while (left := len(self.family.members())) and time.monotonic() < end:
+        while (left := self.family.members()) and time.monotonic() < end:
             time.sleep(0.2)  # nobody tells the end of orphans that are not ours
+        return [f"{role(process)} {process.pid}" for process in left]
+
+    def _remove_temporary(self) -> list[str]:
+        """Remove the place for temporary files, and return what was in it."""
+        left = [path.name for path in self._temporary.iterdir()]
+        shutil.rmtree(self._temporary, ignore_errors=True)
         return left
-
-    def _judge(self, truth: demo_site.Truth, processes: int, seconds: float, *, ended: bool) -> Verdict:
-        tracking = read_tracking(self._directory.tracking)
-        states = {entry.ref: entry for entry in tracking.references}
-        wrong = sum(
-            entry.state == "completed" and not self._is_true(entry, truth.references.get(entry.ref))
-            for entry in states.values()
-        )
-        failed = [entry.ref for entry in states.values() if entry.state == "failed"]
-        completed = sum(entry.state == "completed" for entry in states.values())
-        temporary = Path(tempfile.gettempdir()) / f"{sweep.TEMP_PREFIX}{tracking.run.run_id}"
-        left = list(self._directory.staging_root.iterdir()) if self._directory.staging_root.is_dir() else []
-        return Verdict(
-            references=len(truth.references),
-            completed=completed,
-            failed=len(failed),
-            unfair=sum(not truth.references[ref].permanent for ref in failed if ref in truth.references),
-            lost=len(truth.references) - len([ref for ref in truth.references if _finished(states.get(ref))]),
-            duplicated=len(tracking.references) - len(states),
-            wrong=wrong,
-            processes=processes,
-            folders=len(left) + temporary.exists(),
-            supervisors=self._supervisors,
-            blows=dict(self._blows),
-            first=self._first,
-            last=self._last,
-            seconds=seconds,
-            ended=ended,
-        )
-
-    def _is_true(self, entry: "Tracked", vehicle: demo_site.Vehicle | None) -> bool:
-        if vehicle is None:
-            return False
-        there = demo_site.hashes(self._directory.documents / entry.folder)
-        said = {document.name: document.sha256 for document in entry.documents}
-        return there == said == {document.name: document.sha256 for document in vehicle.documents}
-
-
-class Trouble(msgspec.Struct, frozen=True):
-    """Why a reference failed, in tracking.json."""
-
-    kind: str
-    message: str
-
-
-class Futile(msgspec.Struct, frozen=True):
-    """An attempt that came to nothing, in tracking.json."""
-
-    attempt: int
-    kind: str
-    message: str
-    counted: bool
-
-
-class Tracked(msgspec.Struct, frozen=True):
-    """A reference in tracking.json."""
-
-    ref: str
-    state: str
-    attempts: int
-    folder: str
-    documents: tuple[demo_site.Document, ...] = ()
-    error: Trouble | None = None
-    failures: tuple[Futile, ...] = ()
-
-
-class TrackedRun(msgspec.Struct, frozen=True):
-    """The run in tracking.json."""
-
-    run_id: str = ""
-    exit_code: int | None = None
-    starts: int = 0
-
-
-class Tracking(msgspec.Struct, frozen=True):
-    """tracking.json."""
-
-    run: TrackedRun = TrackedRun()
-    totals: dict[str, int] = {}
-    references: tuple[Tracked, ...] = ()
-
-
-def read_tracking(path: Path) -> Tracking:
-    """Return what is in tracking.json; an empty one where there is none."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Tracking)
-    except FileNotFoundError:
-        return Tracking()
 
 
 def flags(settings: Settings) -> list[str]:
@@ -367,9 +237,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - 
     raise KeyboardInterrupt
 
 
-def _finished(entry: Tracked | None) -> bool:
-    return entry is not None and entry.state in {"completed", "failed"}
-
-
-def _mega(size: int) -> int:
-    return round(size / 1_000_000)
+def _size(folder: Path) -> int:
+    """Return the bytes of all files in a folder in which others write and delete."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # it is gone already
+                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118 - thousands of times a second
+    return total

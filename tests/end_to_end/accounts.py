@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from supervisor.rehearsal import Tracked, Tracking
+from supervisor.rehearsal_verdict import Tracked, Tracking
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.shell.verify import verify
 

@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from supervisor import demo_site
-from supervisor.rehearsal import Family, Tracked, Tracking, read_tracking, role
+from supervisor.rehearsal import Family, role
+from supervisor.rehearsal_verdict import Tracked, Tracking, read_tracking
 from supervisor.shell import linux
 from supervisor.views.status import Snapshot, read_status
 from tests.end_to_end import accounts, remains
