@@ -60,6 +60,8 @@ class Vehicle(msgspec.Struct, frozen=True):
     documents: tuple[Document, ...]
     permanent: bool = False
     """Its fault never ends, so nothing can be fetched."""
+    fault: str | None = None
+    """What goes wrong with it, by its name in `worker.sites.demo.faults`."""
 
 
 class Truth(msgspec.Struct, frozen=True):

@@ -63,12 +63,14 @@ a child is stopped and its pipe is full
 a child dies after its answer
     chaos/test_children.py::test_an_answer_counts_although_its_worker_is_dead
     shell/test_processes.py::test_a_result_sent_before_the_death_is_read
-an answer comes from an incarnation that was given up
+an answer comes late, twice, or from an incarnation that was given up
+    chaos/test_children.py::test_answers_that_nobody_waits_for_change_nothing
     simulation/test_mistakes.py::test_finds_the_mistake[accepts_an_answer_of_a_dead_attempt]
 a reference kills every child
     chaos/test_children.py::test_a_reference_that_kills_every_worker_fails_with_that_verdict
 no child ever starts, for want of a browser or with a broken recipe
     chaos/test_children.py::test_workers_that_never_start_end_the_run_and_not_the_references
+    chaos/test_children.py::test_a_browser_that_goes_away_in_mid_run_ends_the_run_and_not_the_references
     end_to_end/test_refusals.py::test_a_browser_that_is_none_is_refused
 a worker fails where others succeed
     chaos/test_children.py::test_a_worker_that_fails_where_others_succeed_is_made_afresh
@@ -137,7 +139,7 @@ SIGTERM in the middle of a download
     chaos/test_site_troubles.py::test_a_stop_in_the_middle_of_a_download_leaves_nothing_half
 a signal during the start, a second one while it drains
     chaos/test_operators.py::test_a_signal_during_the_start_ends_it_without_a_trace
-    chaos/test_operators.py::test_a_second_term_while_it_drains_ends_at_once
+    chaos/test_operators.py::test_a_second_signal_while_it_drains_ends_at_once
     end_to_end/test_refusals.py::test_the_second_interrupt_ends_at_once_and_counts_nothing
 a second supervisor in the same run directory
     end_to_end/test_refusals.py::test_two_supervisors_never_share_a_run_directory

@@ -1,11 +1,14 @@
 """Children that go wrong in every way that a process can: the night completes, and says what happened."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from supervisor import chromium
 from tests.end_to_end import recipes
 from tests.end_to_end.harness import Night, Site, until
 from tests.end_to_end.recipes import BAD
@@ -111,8 +114,50 @@ def test_workers_that_never_start_end_the_run_and_not_the_references(begin: Begi
     run = begin(site.url, f"{broken}:NeverStarts")
     assert run.run("--start-failures-limit", "3") == 5, run.said
     assert "no worker can be started on this machine" in run.said
-    run.check_no_process(10)
+    assert "exit code 9" in run.log
+    run.check_orphans(10)
     assert "Traceback" not in run.said
+    run.site = "demo"  # by its name the same site
+    assert run.run() == 0, run.said + run.log
+    assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
+
+
+@pytest.mark.long
+def test_a_browser_that_goes_away_in_mid_run_ends_the_run_and_not_the_references(
+    begin: Begin, open_site: OpenSite, tmp_path: Path
+) -> None:
+    """Its program is removed and its worker killed: exit code 5 after so many tries; with it back the run completes."""
+    found = chromium.find("", "", headed=False, environ=os.environ)
+    assert found is not None
+    program, away = tmp_path / "browser", tmp_path / "away"
+    program.write_text(f'#!/bin/sh\nexec "{found.path}" "$@"\n')
+    program.chmod(0o755)
+    site = open_site(4)
+    run = begin(site.url, workers=1, browser=str(program), step_patience=0, task_timeout=60, stuck_threshold=90)
+    site.order("hold")
+    run.start("--start-failures-limit", "3", "--no-spare-worker")
+    site.wait_until_held(1)
+    program.rename(away)
+    run.strike("child", signal.SIGKILL)
+    assert run.end() == 5, run.said + run.log
+    assert "no worker can be started on this machine, 3 times in a row" in run.said
+    assert "Traceback" not in run.said
+    run.check_nothing_left()
+    away.rename(program)
+    site.order("release")
+    assert run.run() == 0, run.said + run.log
+    run.check(site.truth)
+    assert run.causes == {"worker_died": 1}
+
+
+def test_answers_that_nobody_waits_for_change_nothing(begin: Begin, open_site: OpenSite) -> None:
+    """Each twice, and each once more after the next one: every reference is done once, with its own documents."""
+    site = open_site(8)
+    run = begin(site.url, f"{RECIPES}:AnswersAgain")
+    assert run.run() == 0, run.said + run.log
+    assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
+    assert not run.causes + run.excused
+    assert site.log()["vehicles"] == dict.fromkeys(site.truth.references, 1)
 
 
 @pytest.mark.long

@@ -45,41 +45,51 @@ def test_a_blow_in_mid_run_loses_nothing(  # noqa: PLR0917 - four of them make a
     assert run.end() == 0, run.said + run.log
     print(f"{victim}: the night was over {time.monotonic() - begun:.1f} s after {number.name}")  # noqa: T201 - a figure
     entries = run.check(site.truth, recovered=60)
-    assert not [process for process in struck if linux.is_running(process.pid, process.start_time)]
-    assert run.causes == causes, run.log
+    assert not _living(struck)
+    assert run.causes == dict.fromkeys(causes, 1), run.log
     assert said in run.log
     assert sum(entry.attempts - 1 for entry in entries.values()) == len(causes)
+
+
+def _living(processes: list[linux.Stat]) -> list[linux.Stat]:
+    return [process for process in processes if linux.is_running(process.pid, process.start_time)]
 
 
 @pytest.mark.long
 def test_a_child_killed_beside_its_frozen_browser_leaves_no_browser(begin: Begin, open_site: OpenSite) -> None:
     """The browser cannot notice the death; the supervisor kills it before the reference is queued again."""
-    site = open_site(12)
-    run = begin(site.url)
+    site = open_site(8)
+    run = begin(site.url, task_timeout=60, stuck_threshold=90, step_patience=0)
+    site.order("hold")
     run.start()
-    run.wait_for_completed()
-    for browser in run.find("browser"):
-        linux.send_signal(browser.pid, browser.start_time, signal.SIGSTOP)
-    for child in run.find("child"):
-        linux.send_signal(child.pid, child.start_time, signal.SIGKILL)
+    site.wait_until_held(2)
+    frozen = run.strike("browser", signal.SIGSTOP)
+    run.strike("child", signal.SIGKILL)
+    run.wait_for_log("tried again in")
+    assert not _living(frozen), "the reference was queued again beside its browser"
+    site.order("release")
     assert run.end() == 0, run.said + run.log
     run.check(site.truth)
+    assert run.causes == {"worker_died": 1}, run.log
 
 
 @pytest.mark.long
 def test_a_supervisor_killed_beside_frozen_browsers_leaves_nothing(begin: Begin, open_site: OpenSite) -> None:
     """The guardian ends what cannot end itself, within 40 seconds; the same command then completes the night."""
-    site = open_site(12)
-    run = begin(site.url)
+    site = open_site(8)
+    run = begin(site.url, task_timeout=60, stuck_threshold=90, step_patience=0)
+    site.order("hold")
     run.start()
-    run.wait_for_completed()
-    for browser in run.find("browser"):
-        linux.send_signal(browser.pid, browser.start_time, signal.SIGSTOP)
+    site.wait_until_held(2)
+    frozen = run.strike("browser", signal.SIGSTOP) + run.strike("browser", signal.SIGSTOP, slot=2)
+    assert len(frozen) >= 2
     run.send(signal.SIGKILL)
     run.end()
     run.check_orphans(40)
+    site.order("release")
     assert run.run() == 0, run.said + run.log
     run.check(site.truth)
+    assert run.causes == {"supervisor_lost": 2}, run.log
 
 
 @pytest.mark.long
@@ -100,3 +110,5 @@ def test_a_whole_tree_that_stood_still_blames_nobody(begin: Begin, open_site: Op
     assert {entry.attempts for entry in entries.values()} == {1}, "a time-out of the pause was charged"
     assert run.status is not None
     assert run.status.metrics.kills == 0, run.log
+    assert "the supervisor stood still for 1" in run.log
+    assert not run.causes

@@ -69,7 +69,10 @@ def test_a_signal_during_the_start_ends_it_without_a_trace(
     assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
 
 
-def test_a_second_term_while_it_drains_ends_at_once(begin: Begin, open_site: OpenSite) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+def test_a_second_signal_while_it_drains_ends_at_once(
+    number: signal.Signals, begin: Begin, open_site: OpenSite
+) -> None:
     """The first waits for an attempt that takes its time; the second does not, and the attempt is not charged."""
     site = open_site(6, "never-answers=1.0")
     run = begin(site.url, task_timeout=100, stuck_threshold=200)
@@ -77,7 +80,7 @@ def test_a_second_term_while_it_drains_ends_at_once(begin: Begin, open_site: Ope
     until(lambda: run.status and run.status.totals.in_progress == 2, "both workers wait")
     run.send(signal.SIGTERM)
     until(lambda: run.status and run.status.run.state == "draining", "it drains")
-    run.send(signal.SIGTERM)
+    run.send(number)
     assert run.end() == 3, run.said
     run.check_nothing_left()
     assert run.status is not None

@@ -39,6 +39,8 @@ def test_a_site_that_crashes_and_comes_back_costs_nobody_an_attempt(begin: Begin
     assert run.end() == 0, run.said + run.log
     entries = run.check(site.truth)
     assert {entry.attempts for entry in entries.values()} == {1}
+    assert run.excused.keys() <= {"network", "session_expired"}, run.excused
+    assert "nothing is handed out for" in run.log
 
 
 def test_the_last_reference_pays_nothing_for_an_outage(begin: Begin, open_site: OpenSite) -> None:
@@ -138,7 +140,7 @@ def test_a_page_that_the_kernel_kills_for_want_of_memory_costs_one_attempt(
     assert run.end() == 0, run.said + run.log
     entries = run.check(site.truth)
     assert {entry.attempts for entry in entries.values()} == {1, 2}
-    assert run.causes <= {"page_crashed", "browser_lost"}, run.log
+    assert run.causes.keys() <= {"page_crashed", "browser_lost"}, run.log
     control = dict(line.split() for line in (memory_group / "memory.oom_control").read_text().splitlines())
     assert int(control["oom_kill"]) > 0, "the kernel had no reason to kill"
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from supervisor import demo_site
 from supervisor.rehearsal_verdict import Tracked, Tracking
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.shell.verify import verify
@@ -17,18 +18,42 @@ _UNSEEN = frozenset({"supervisor_lost", "interrupted"})
 _RECALLED = "the session was found gone afterwards"
 """Of an attempt that had succeeded: its documents are in quarantine, and there is no evidence of a failure."""
 
+_PRIVATE = {"guardian.log", "lock", "login.json", "processes.json", "staging", "replaced", "quarantine", "demo.json"}
+_CAUSES = {
+    "never-answers": {"timeout", "step_timeout"},
+    "endless-script": {"page_hung"},
+    "renderer-crash": {"page_crashed", "browser_lost"},  # the kernel may choose the browser itself
+    "server-error-once": {"server_error"},
+    "always-500": {"server_error"},
+    "gone": {"not_found"},
+    "session-expiry": {"session_expired"},
+    "truncated": {"document_invalid"},
+    "truncated-no-length": {"document_invalid"},
+    "always-truncated": {"document_invalid"},
+    "html-as-pdf": {"document_invalid"},
+    "zero-bytes": {"document_invalid"},
+    "stalled-download": {"document_stalled"},
+    "attachment-500": {"download_refused"},
+}
+"""By fault of the demo website: the kinds by which it may be known. The others cost nothing."""
 
-def disagreements(folder: Path, tracking: Tracking) -> list[str]:
+
+def disagreements(folder: Path, tracking: Tracking, truth: demo_site.Truth) -> list[str]:
     """Return what is wrong in the run directory of a finished run, a sentence each.
 
     Every document is read again. Each attempt that came to nothing is in tracking.json with its cause, in the log, and
-    in failures/ with its evidence; and as many are charged to a reference as it had.
+    in failures/ with its evidence; as many are charged to a reference as it had; and the website's fault is among them.
     """
+    private = folder / ".nightfleet"
     found = [f"there is {path.name}" for path in folder.iterdir() if path.name not in _LAYOUT]
+    found += [f"there is {path.name} in {private.name}" for path in private.iterdir() if path.name not in _PRIVATE]
     found += [f"verify: {finding.ref} {finding.sentence}" for finding in verify(RunDirectory(folder)).findings]
     log = (folder / "logs" / "supervisor.log").read_text(encoding="utf-8").splitlines()
     for entry in tracking.references:
         found += _charges(entry)
+        fault = truth.references[entry.ref].fault
+        if fault in _CAUSES and not _CAUSES[fault] & {failure.kind for failure in entry.failures}:
+            found.append(f"{entry.ref}: its fault is {fault}, and what is told of it is {entry.failures}")
         own = [line for line in log if f"ref={entry.ref} " in line]
         found += _untold(folder / "failures" / entry.folder, own, entry)
     return found

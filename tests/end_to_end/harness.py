@@ -228,9 +228,14 @@ class Night:
         return found
 
     @property
-    def causes(self) -> set[str]:
-        """The kinds of all failures that were charged to a reference, as the ledger has them."""
-        return remains.causes(self.folder / "ledger.db")
+    def causes(self) -> Counter[str]:
+        """How often which kind of failure was charged to a reference, by tracking.json."""
+        return Counter(one.kind for entry in self.tracking.references for one in entry.failures if one.counted)
+
+    @property
+    def excused(self) -> Counter[str]:
+        """How often which kind of failure was charged to nobody, by tracking.json."""
+        return Counter(one.kind for entry in self.tracking.references for one in entry.failures if not one.counted)
 
     def check(
         self, truth: demo_site.Truth, failed: dict[str, str] | None = None, recovered: float | None = None
@@ -258,7 +263,7 @@ class Night:
             expected = {document.name: document.sha256 for document in truth.references[entry.ref].documents}
             assert demo_site.hashes(self.folder / "documents" / entry.folder) == expected
             assert {document.name: document.sha256 for document in entry.documents} == expected
-        assert accounts.disagreements(self.folder, tracking) == [], self.log
+        assert accounts.disagreements(self.folder, tracking, truth) == [], self.log
         self.check_nothing_left()
         durations = remains.durations(self.folder / "ledger.db")
         longest = max((seconds for _, _, seconds in durations), default=0.0)

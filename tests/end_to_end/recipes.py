@@ -134,6 +134,29 @@ class AnswersAndDies(Demo):
         await super().process(visit, reference)
 
 
+class AnswersAgain(Demo):
+    """Each success is told twice, and a third time after the next one: late, and for an attempt that is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._former: list[FromWorker] = []
+
+    async def process(self, visit: "Visit", reference: str) -> None:
+        if not self._former:
+            (worker,) = (found for found in gc.get_objects() if isinstance(found, Worker))
+            answer = worker._send
+
+            def answer_again(message: FromWorker) -> None:
+                answer(message)
+                if isinstance(message, Succeeded):
+                    for one in (message, *self._former[-1:]):
+                        answer(one)
+                    self._former.append(message)
+
+            worker._send = answer_again
+        await super().process(visit, reference)
+
+
 class KillsEveryWorker(Demo):
     """One reference ends whatever process works on it, each time."""
 

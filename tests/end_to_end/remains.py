@@ -56,10 +56,3 @@ def durations(ledger: Path) -> list[tuple[str, int, float]]:
         (ref, attempts, (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds())
         for ref, attempts, first, last in rows
     ]
-
-
-def causes(ledger: Path) -> set[str]:
-    """Return the kinds of all failures that were charged to a reference."""
-    question = "SELECT DISTINCT kind FROM attempt WHERE outcome = 'failed'"
-    with contextlib.closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as connection:
-        return {kind for (kind,) in connection.execute(question)}
