@@ -19,9 +19,11 @@ _RECALLED = "the session was found gone afterwards"
 """Of an attempt that had succeeded: its documents are in quarantine, and there is no evidence of a failure."""
 
 _PRIVATE = {"guardian.log", "lock", "login.json", "processes.json", "staging", "replaced", "quarantine", "demo.json"}
+_DEADLINES = {"timeout", "step_timeout"}
+"""On a busy machine they may come before what knows better."""
 _CAUSES = {
-    "never-answers": {"timeout", "step_timeout"},
-    "endless-script": {"page_hung"},
+    "never-answers": _DEADLINES,
+    "endless-script": {"page_hung", *_DEADLINES},
     "renderer-crash": {"page_crashed", "browser_lost"},  # the kernel may choose the browser itself
     "server-error-once": {"server_error"},
     "always-500": {"server_error"},
@@ -32,7 +34,7 @@ _CAUSES = {
     "always-truncated": {"document_invalid"},
     "html-as-pdf": {"document_invalid"},
     "zero-bytes": {"document_invalid"},
-    "stalled-download": {"document_stalled"},
+    "stalled-download": {"document_stalled", *_DEADLINES},
     "attachment-500": {"download_refused"},
 }
 """By fault of the demo website: the kinds by which it may be known. The others cost nothing."""
@@ -54,7 +56,7 @@ def disagreements(folder: Path, tracking: Tracking, truth: demo_site.Truth) -> l
         fault = truth.references[entry.ref].fault
         if fault in _CAUSES and not _CAUSES[fault] & {failure.kind for failure in entry.failures}:
             found.append(f"{entry.ref}: its fault is {fault}, and what is told of it is {entry.failures}")
-        own = [line for line in log if f"ref={entry.ref} " in line]
+        own = [line for line in log if f"ref={entry.ref} " in line or f'ref="{entry.ref}" ' in line]
         found += _untold(folder / "failures" / entry.folder, own, entry)
     return found
 
