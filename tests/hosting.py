@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
@@ -32,12 +32,19 @@ class LoopThread:
 
 
 class Hosted:
-    """Serves `application`; `url` is where."""
+    """Serves `application`, from `start` to `stop` or within a `with` block; `url` is where."""
 
     def __init__(self) -> None:
         self.url = ""
         self._thread: LoopThread | None = None
         self._runner: web.AppRunner | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def application(self) -> web.Application:
         """Return what is served."""

@@ -17,10 +17,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def lot() -> Iterator[LotSite]:
     """The test site, running."""
-    site = LotSite()
-    site.start()
-    yield site
-    site.stop()
+    with LotSite() as site:
+        yield site
 
 
 def of_lot(lot: LotSite, password: str = PASSWORD) -> dict[str, str]:

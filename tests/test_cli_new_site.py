@@ -18,10 +18,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def pages() -> Iterator[LoginPages]:
     """The test site with its pages before the login."""
-    site = LoginPages()
-    site.start()
-    yield site
-    site.stop()
+    with LoginPages() as site:
+        yield site
 
 
 def test_the_demos_login_is_guessed(terminal: Terminal, open_site: Callable[..., Site]) -> None:

@@ -6,6 +6,7 @@
     loop.py        messages in, one after the other; exits.py has the codes by which a worker says why it ended
     wire.py        whole messages on a pipe that never blocks
     work.py        one message's work: an attempt, a login, an export, and the answer to it
+    tasks.py       what the recipe is asked to do for it, and what has to be true afterwards
     watched.py     the recipe under its deadline, ended early when its page crashed or hangs
     recovery.py    the ladder back to a page that works: same page, fresh page, fresh context, fresh browser
     heartbeat.py   the pulse that says the event loop turns, and the thread that watches the supervisor

@@ -1,4 +1,4 @@
-"""Where foreign exceptions and HTTP statuses become failure kinds: this module and no other.
+"""Where foreign exceptions and HTTP statuses become failure kinds: this module and no other; and what kinds mean here.
 
 Sources: Chromium's `net/base/net_error_list.h` for the names after ``net::``; for what `context.request` reports Node's
 `errno` names, OpenSSL's `X509_verify_cert_error_string` (certificates come without a code) and Playwright's own words;
@@ -7,18 +7,17 @@ RFC 9110 for statuses and Retry-After.
 
 import errno
 import re
-import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from pathlib import Path
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from worker.deadlines import Overdue
 from worker.protocol import Kind
+from worker.python_files import where
 from worker.site import LONGEST_WAIT, SiteFailure
 
 _LONGEST_MESSAGE = 1_000
@@ -55,6 +54,50 @@ _NODE_KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"\b(Protocol \"[^\"]*\" not supported|Invalid URL)\b"), Kind.RECIPE_ERROR),
     (re.compile(r"\bENOSPC\b"), Kind.DISK_FULL),
 )
+
+CLEAN = frozenset({
+    Kind.NOT_FOUND,
+    Kind.FORBIDDEN,
+    Kind.SERVER_ERROR,
+    Kind.HTTP_ERROR,
+    Kind.RATE_LIMITED,
+    Kind.NETWORK,
+    Kind.OFFLINE,
+    Kind.CERTIFICATE,
+    Kind.SESSION_EXPIRED,
+    Kind.LOGIN_REFUSED,
+    Kind.EXPORT_INVALID,
+    Kind.DOCUMENT_INVALID,
+    Kind.DOWNLOAD_REFUSED,
+    Kind.DOCUMENTS_MISSING,
+    Kind.TOO_MANY_DOCUMENTS,
+    Kind.DISK_FULL,
+})  # fmt: skip
+"""The site's own answers, after which the page is as good as before: no way back to the inventory is needed."""
+
+MAY_BE_THE_SESSION = frozenset({
+    Kind.FORBIDDEN,
+    Kind.NOT_FOUND,
+    Kind.DOCUMENT_INVALID,
+    Kind.DOCUMENTS_MISSING,
+    Kind.TOO_MANY_DOCUMENTS,
+    Kind.DOWNLOAD_REFUSED,
+    Kind.STEP_TIMEOUT,
+    Kind.RECIPE_ERROR,
+})  # fmt: skip
+"""Failures that a session which is gone can look like."""
+
+NOT_OF_A_LOGIN = frozenset({
+    Kind.NOT_FOUND,
+    Kind.FORBIDDEN,
+    Kind.HTTP_ERROR,
+    Kind.SESSION_EXPIRED,
+    Kind.DOCUMENT_INVALID,
+    Kind.DOCUMENT_STALLED,
+    Kind.DOWNLOAD_REFUSED,
+    Kind.EXPORT_INVALID,
+})  # fmt: skip
+"""Kinds that speak of a reference or a session, neither of which a login has: it simply did not succeed."""
 
 _CLOSED = ("has been closed", "Connection closed", "Browser closed", "Target closed")
 
@@ -117,15 +160,8 @@ def _network_trouble(text: str) -> tuple[Kind | None, str]:
 
 
 def describe(error: BaseException, recipe_file: str = "") -> str:
-    """Return type, message and, where it went through the recipe, the recipe's line: ``KeyError: 'x' at lot.py:31``."""
-    said = _first_line(error)
-    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    if isinstance(error, SyntaxError):
-        return text
-    lines = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if recipe_file and frame.filename == recipe_file
-    ]
-    return f"{text} at {Path(recipe_file).name}:{lines[-1].lineno}" if lines else text
+    """Return type, first line of the message and, where it went through the recipe, the recipe's line."""
+    return where(error, recipe_file, _first_line(error))
 
 
 def _first_line(error: BaseException) -> str:

@@ -41,9 +41,12 @@ def execute(path: Path) -> ModuleType:
     return module
 
 
-def where(error: BaseException, source: str) -> str:
-    """Return type, message and, where it went through `source`, its line: ``KeyError: 'x' (lot.py:31)``."""
-    said = str(error).strip().partition("\n")[0]
+def where(error: BaseException, source: str, said: str | None = None) -> str:
+    """Return type, message and, where it went through `source`, its line: ``KeyError: 'x' (lot.py:31)``.
+
+    `said` is the message, where that is not what `error` says as a text.
+    """
+    said = str(error).strip().partition("\n")[0] if said is None else said
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     if isinstance(error, SyntaxError):
         return text

@@ -8,15 +8,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from loguru import logger
 from playwright.async_api import Error as PlaywrightError
 
 from worker import evidence, instead
 from worker.browser import BrowserError
 from worker.deadlines import Overdue
-from worker.documents import sync_folder
-from worker.failures import classify
+from worker.failures import CLEAN, MAY_BE_THE_SESSION, NOT_OF_A_LOGIN, classify
 from worker.journal import Journal
 from worker.kit import Kit
 from worker.protocol import (
@@ -38,10 +36,10 @@ from worker.protocol import (
     Succeeded,
 )
 from worker.recovery import Ladder, Unrecoverable
-from worker.session import LARGEST, capture
 from worker.settings import WorkerSettings
-from worker.site import Inventory, SiteFailure
+from worker.site import SiteFailure
 from worker.steps import NO_LIMITS
+from worker.tasks import Tasks
 from worker.trace import Trace
 from worker.visit import Visit
 from worker.watched import Watched
@@ -54,56 +52,9 @@ _FRESH_CONTEXT_AFTER = 100
 _TIDY_AFTER = 20
 """References after which the page's garbage is collected: left alone it grows from 50 to 140 MB, and it takes 30 ms."""
 
-_LOGGED_IN_WITHIN = 5.0
-"""Seconds that the page after the login gets to look like one."""
-
 _LONGEST_MESSAGE = 4_000
 
-_CLEAN = frozenset({
-    Kind.NOT_FOUND,
-    Kind.FORBIDDEN,
-    Kind.SERVER_ERROR,
-    Kind.HTTP_ERROR,
-    Kind.RATE_LIMITED,
-    Kind.NETWORK,
-    Kind.OFFLINE,
-    Kind.CERTIFICATE,
-    Kind.SESSION_EXPIRED,
-    Kind.LOGIN_REFUSED,
-    Kind.EXPORT_INVALID,
-    Kind.DOCUMENT_INVALID,
-    Kind.DOWNLOAD_REFUSED,
-    Kind.DOCUMENTS_MISSING,
-    Kind.TOO_MANY_DOCUMENTS,
-    Kind.DISK_FULL,
-})  # fmt: skip
-"""The site's own answers, after which the page is as good as before: no way back to the inventory is needed."""
-
-_MAY_BE_THE_SESSION = frozenset({
-    Kind.FORBIDDEN,
-    Kind.NOT_FOUND,
-    Kind.DOCUMENT_INVALID,
-    Kind.DOCUMENTS_MISSING,
-    Kind.TOO_MANY_DOCUMENTS,
-    Kind.DOWNLOAD_REFUSED,
-    Kind.STEP_TIMEOUT,
-    Kind.RECIPE_ERROR,
-})  # fmt: skip
-"""Failures that a session which is gone can look like."""
-
 _PROOF_SECONDS = 15.0
-
-_NOT_OF_A_LOGIN = frozenset({
-    Kind.NOT_FOUND,
-    Kind.FORBIDDEN,
-    Kind.HTTP_ERROR,
-    Kind.SESSION_EXPIRED,
-    Kind.DOCUMENT_INVALID,
-    Kind.DOCUMENT_STALLED,
-    Kind.DOWNLOAD_REFUSED,
-    Kind.EXPORT_INVALID,
-})  # fmt: skip
-"""Kinds that speak of a reference or a session, neither of which a login has: it simply did not succeed."""
 
 
 class _Look(Enum):
@@ -131,6 +82,7 @@ class Worker:
         self._journal = journal
         self._send = send
         self._settings = settings
+        self._tasks = Tasks(kit)
         self._watched = Watched(kit.browser, recipe_file)
         self._visit: Visit | None = None
         self._attempt = 0
@@ -169,7 +121,7 @@ class Worker:
             visit = self.new_visit(Path(message.staging), message.deadline, limits=message.limits)
             failure = await self._run(
                 visit,
-                lambda: self._process(visit, message.ref),
+                lambda: self._tasks.process(visit, message.ref),
                 message.deadline,
                 patient=message.last,
                 traced=self._settings.trace and message.last,
@@ -214,7 +166,7 @@ class Worker:
         self._browser.use(None)
         self._browser.outdate()  # a login begins without any session
         visit = self.new_visit(Path(message.staging), message.deadline, logging_in=True)
-        failure = await self._run(visit, lambda: self._log_in(visit), message.deadline)
+        failure = await self._run(visit, lambda: self._tasks.log_in(visit), message.deadline)
         visit.end()
         if failure is None and (session := self._browser.session) is not None:
             logger.info("logged in")
@@ -223,7 +175,7 @@ class Worker:
             return
         self._browser.use(former)
         failure = failure or SiteFailure(Kind.LOGIN_FAILED, "the login left no session")
-        if failure.kind in _NOT_OF_A_LOGIN:
+        if failure.kind in NOT_OF_A_LOGIN:
             failure.kind = Kind.LOGIN_FAILED
         await self._errand_failed(message.errand, failure)
 
@@ -235,7 +187,7 @@ class Worker:
         """
         visit = self.new_visit(Path(message.staging), message.deadline)
         found: list[InventoryExported] = []
-        failure = await self._run(visit, lambda: self._export(visit, message.errand, found), message.deadline)
+        failure = await self._run(visit, lambda: self._tasks.export(visit, message.errand, found), message.deadline)
         visit.end()
         if failure is None:
             self._answer(found[0])
@@ -251,7 +203,7 @@ class Worker:
         self._journal.ref = message.ref
         try:
             visit = self.new_visit(Path(message.staging), message.deadline)
-            failure = await self._run(visit, lambda: self._process(visit, message.ref), message.deadline)
+            failure = await self._run(visit, lambda: self._tasks.process(visit, message.ref), message.deadline)
             visit.end()
             if failure is None:
                 logger.info("served as before, with {} documents", len(visit.documents))
@@ -270,80 +222,28 @@ class Worker:
             Unrecoverable: as for `assign`.
         """
         visit = self.new_visit(Path(self._settings.temp_dir) / "proof", message.deadline)
-        failure = await self._run(visit, lambda: self._open_inventory(visit), message.deadline)
+        failure = await self._run(visit, lambda: self._tasks.open_inventory(visit), message.deadline)
         visit.end()
         if failure is None:
             self._answer(SessionProven(message.errand))
             return
         await self._errand_failed(message.errand, failure)
 
-    # ------------------------------------------------------------------------------------------------ the work
-    async def _open_inventory(self, visit: Visit) -> None:
-        await visit.goto(self._kit.site.start_url)
-
-    async def _process(self, visit: Visit, ref: str) -> None:
-        site = self._kit.site
-        await site.process(visit, ref)
-        brought = len(visit.documents)
-        if brought < site.fewest_documents:
-            message = f"the page offers {brought} documents, at least {site.fewest_documents} are expected"
-            raise SiteFailure(Kind.DOCUMENTS_MISSING, message, url=visit.page.url)
-        if brought:
-            await asyncio.to_thread(sync_folder, visit.folder)
-        await self._browser.close_popups()
-        await visit.confirm()
-
-    async def _log_in(self, visit: Visit) -> None:
-        site = self._kit.site
-        await site.log_in(visit)
-        deadline = time.monotonic() + _LOGGED_IN_WITHIN
-        while not await site.is_logged_in(visit):
-            if time.monotonic() > deadline:
-                message = "after the login the page does not look like one for who is logged in"
-                raise SiteFailure(Kind.LOGIN_FAILED, message, url=visit.page.url)
-            await asyncio.sleep(0.2)  # a page may still be on its way, and tells nobody when it has arrived
-        session = await capture(visit.context, visit.page)
-        if (size := len(session.to_bytes())) > LARGEST:
-            message = f"the session has {size} bytes, and at most {LARGEST} can be handed to the other workers"
-            raise SiteFailure(Kind.LOGIN_FAILED, message, url=visit.page.url)
-        self._browser.use(session)
-
-    async def _export(self, visit: Visit, errand: int, found: list[InventoryExported]) -> None:
-        inventory: object = await self._kit.site.export_inventory(visit)
-        if not isinstance(inventory, Inventory):
-            message = f"export_inventory of the recipe returned {type(inventory).__name__}, not an Inventory"
-            raise SiteFailure(Kind.RECIPE_ERROR, message)
-        if inventory.file.parent != visit.folder or not await asyncio.to_thread(inventory.file.is_file):
-            message = "export_inventory of the recipe returned a file that Visit.save did not bring"
-            raise SiteFailure(Kind.RECIPE_ERROR, message)
-        exported = InventoryExported(
-            errand,
-            inventory.file.name,
-            inventory.column,
-            inventory.delimiter,
-            inventory.encoding,
-            inventory.place,
-        )
-        try:  # a recipe in Python can say anything, and nobody would understand a message that says it
-            found.append(msgspec.convert(msgspec.to_builtins(exported, builtin_types=(bytes,)), InventoryExported))
-        except (TypeError, msgspec.ValidationError) as error:
-            message = f"export_inventory of the recipe returned an Inventory that is none: {error}"
-            raise SiteFailure(Kind.RECIPE_ERROR, message) from error
-
+    # ------------------------------------------------------------------------------------------------ around it
     async def _look_behind(self, failure: SiteFailure, visit: Visit, ref: str) -> tuple[SiteFailure, _Look, str]:
         """Return what really happened, what a look at the inventory page told, and the mark of what came instead.
 
         A page without what the recipe looks for, one that is forbidden, and a web page in place of a document, may be
         what the site shows to those who are not logged in. So the session is proven before a reference is blamed.
         """
-        if failure.kind not in _MAY_BE_THE_SESSION or not self._browser.has_page or self._watched.has_stubborn_work:
+        if failure.kind not in MAY_BE_THE_SESSION or not self._browser.has_page or self._watched.has_stubborn_work:
             return failure, _Look.NEEDLESS, ""
         says = failure.instead
         if failure.kind is Kind.DOCUMENTS_MISSING and not visit.documents:
             says = await instead.of_page(self._browser.page)
         came_instead = instead.mark(says, ref)
         visit = Visit(self._kit, Path(self._settings.temp_dir) / "proof", _PROOF_SECONDS)
-        work = self._open_inventory(visit)
+        work = self._tasks.open_inventory(visit)
         found = await self._watched.run(work, _PROOF_SECONDS, visit.overdue, patient=True)
         visit.end()
         if found is None:
@@ -354,7 +254,6 @@ class Worker:
         text = f"the session is gone, which showed as: {failure}"
         return SiteFailure(Kind.SESSION_EXPIRED, text, url=failure.url, status=failure.status), _Look.NEEDLESS, ""
 
-    # ------------------------------------------------------------------------------------------------ around it
     async def _run(
         self, visit: Visit, work: Work, deadline: float, *, patient: bool = True, traced: bool = False
     ) -> SiteFailure | None:
@@ -414,7 +313,7 @@ class Worker:
             self._send(Ready())
 
     def _is_clean(self, failure: SiteFailure) -> bool:
-        return failure.kind in _CLEAN and self._browser.has_page and not self._watched.has_stubborn_work
+        return failure.kind in CLEAN and self._browser.has_page and not self._watched.has_stubborn_work
 
     async def _recover(self, kind: Kind) -> None:
         visit = Visit(self._kit, Path(self._settings.temp_dir) / "recovery", self._settings.recover_timeout)

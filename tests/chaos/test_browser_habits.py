@@ -19,10 +19,8 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def lot() -> Iterator[PaperSite]:
-    site = PaperSite()
-    site.start()
-    yield site
-    site.stop()
+    with PaperSite() as site:
+        yield site
 
 
 @pytest.fixture

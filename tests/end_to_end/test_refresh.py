@@ -27,10 +27,8 @@ class ChangingLot(LotSite):
 
 @pytest.fixture
 def lot() -> Iterator[ChangingLot]:
-    site = ChangingLot()
-    site.start()
-    yield site
-    site.stop()
+    with ChangingLot() as site:
+        yield site
 
 
 def lot_night(begin: Begin, lot: ChangingLot, password: str = PASSWORD) -> Night:

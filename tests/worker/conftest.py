@@ -13,10 +13,8 @@ from tests.worker.lot_site import LotSite
 @pytest.fixture(scope="module")
 def lot() -> Iterator[LotSite]:
     """The test site, running."""
-    site = LotSite()
-    site.start()
-    yield site
-    site.stop()
+    with LotSite() as site:
+        yield site
 
 
 @pytest.fixture

@@ -35,12 +35,8 @@ async def look(url: str, *paths: str) -> dict[str, Found | Problem]:
 
 def test_what_a_website_shows_before_its_login() -> None:
     """A link in another language, a dialog made by a script, a form to register beside it; no page, no site."""
-    site = LoginPages()
-    site.start()
-    try:
+    with LoginPages() as site:
         seen = asyncio.run(look(site.url, "/", "/dialog", "/register", "/basic", *NO_PAGES, "http://nowhere.invalid/"))
-    finally:
-        site.stop()
 
     front = form(seen["/"])
     assert front.url == f"{site.url}/login?next=%2Finventory&lang=de"

@@ -7,13 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from worker.journal import Journal
 from worker.kit import Kit
-from worker.protocol import FromWorker, InventoryExported, Kind
-from worker.settings import WorkerSettings
+from worker.protocol import InventoryExported, Kind
 from worker.site import Inventory, SiteFailure
+from worker.tasks import Tasks
 from worker.visit import Visit
-from worker.work import Worker
 
 
 def export(folder: Path, returned: object) -> InventoryExported:
@@ -22,14 +20,9 @@ def export(folder: Path, returned: object) -> InventoryExported:
     async def export_inventory(_visit: Visit) -> object:
         return returned
 
-    def send(_message: FromWorker) -> None:
-        raise AssertionError("nothing is to be sent here")
-
-    kit = SimpleNamespace(browser=None, site=SimpleNamespace(export_inventory=export_inventory))
-    settings = cast("WorkerSettings", None)
-    worker = Worker(cast("Kit", kit), cast("Journal", None), send, settings, "")
+    kit = SimpleNamespace(site=SimpleNamespace(export_inventory=export_inventory))
     found: list[InventoryExported] = []
-    asyncio.run(worker._export(cast("Visit", SimpleNamespace(folder=folder)), 7, found))
+    asyncio.run(Tasks(cast("Kit", kit)).export(cast("Visit", SimpleNamespace(folder=folder)), 7, found))
     return found[0]
 
 

@@ -22,10 +22,8 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def lot() -> Iterator[PaperSite]:
     """The site with the odd documents, running."""
-    site = PaperSite()
-    site.start()
-    yield site
-    site.stop()
+    with PaperSite() as site:
+        yield site
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,13 @@ def failed(child: Child, ref: str, deadline: float = 30.0) -> tuple[Failed, Path
     return answer, staging
 
 
+def check_recovers(child: Child) -> None:
+    """Assert that a worker that was not ready gets ready, and does the next reference."""
+    child.expect(Ready)
+    following, _ = assign(child, "plain")
+    assert isinstance(following, Succeeded), child.said()
+
+
 @pytest.fixture(scope="module")
 def worker(lot: LotSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
     """One worker, logged in, for all tests that leave it able to work."""
@@ -156,9 +163,7 @@ def test_a_page_that_never_answers_is_left_after_the_deadline(worker: Child) -> 
     assert (answer.kind, answer.ready) == (Kind.TIMEOUT, False), answer
     assert "1.5 s" in answer.message
     assert "open the vehicle" in answer.message
-    worker.expect(Ready)
-    following, _ = assign(worker, "plain")
-    assert isinstance(following, Succeeded), worker.said()
+    check_recovers(worker)
 
 
 def test_a_download_that_stops_moving_is_cancelled(worker: Child) -> None:
@@ -189,29 +194,23 @@ def test_an_endless_script_is_found_long_before_the_deadline(worker: Child) -> N
     """The page's process no longer answers: fresh page, next reference."""
     answer, _ = failed(worker, "spin", deadline=60.0)
     assert (answer.kind, answer.ready) == (Kind.PAGE_HUNG, False), answer
-    worker.expect(Ready)
-    following, _ = assign(worker, "plain")
-    assert isinstance(following, Succeeded), worker.said()
+    check_recovers(worker)
 
 
 def test_alert_boxes_without_end_are_left_behind(worker: Child) -> None:
     """Each is answered, and the next one comes: no call on such a page ends, but the attempt does."""
     answer, _ = failed(worker, "alerts", deadline=4.0)
     assert (answer.kind in {Kind.PAGE_HUNG, Kind.TIMEOUT}, answer.ready) == (True, False), answer
-    worker.expect(Ready)
-    following, _ = assign(worker, "plain")
-    assert isinstance(following, Succeeded), worker.said()
+    check_recovers(worker)
 
 
 def test_a_page_whose_close_never_ends_goes_with_its_context(worker: Child) -> None:
     """Closing has a deadline, and what does not close is not waited for again."""
     answer, _ = failed(worker, "spin-never-closes", deadline=60.0)
     assert (answer.kind, answer.ready) == (Kind.PAGE_HUNG, False), answer
-    worker.expect(Ready)
+    check_recovers(worker)
     assert "a fresh page did not help: closing a page took longer than 3 s" in worker.said()
     assert "recovered with a fresh context" in worker.said()
-    following, _ = assign(worker, "plain")
-    assert isinstance(following, Succeeded), worker.said()
 
 
 def test_a_step_that_takes_longer_than_its_limit_ends_the_attempt(worker: Child) -> None:
@@ -225,9 +224,7 @@ def test_a_step_that_takes_longer_than_its_limit_ends_the_attempt(worker: Child)
     assert answer.message.endswith(": fetch the documents")
     assert answer.steps[-1].seconds >= 1.0
     assert (staging / "evidence" / "screenshot.png").exists()
-    worker.expect(Ready)
-    following, _ = assign(worker, "plain")
-    assert isinstance(following, Succeeded), worker.said()
+    check_recovers(worker)
 
 
 def test_the_heartbeat_tells_attempt_and_step(worker: Child, lot: LotSite) -> None:

@@ -125,10 +125,8 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def yard_site() -> Iterator[Yard]:
-    site = Yard()
-    site.start()
-    yield site
-    site.stop()
+    with Yard() as site:
+        yield site
 
 
 @pytest.fixture(scope="session")
