@@ -1,6 +1,7 @@
-"""What all tests share: the demo website and nights against it, which always end, and the share of the long tests."""
+"""What all tests share: the demo website and nights against it, which always end, and the order of the tests."""
 
 import contextlib
+import itertools
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,6 @@ import pytest
 
 from supervisor import bytecode
 from tests.end_to_end.harness import Night, Site, night, website
-from tests.shares import share, taken
 from tests.terminal import Terminal
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -18,21 +18,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 bytecode.keep()  # for the processes that the tests start, some of which are no program's
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--share", metavar="K/N", type=share, default=(1, 1), help="of the long tests, the K-th N-th only")
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the long tests over the others: most of what they do is to wait, and meanwhile those can compute.
 
-
-def pytest_report_header(config: pytest.Config) -> str | None:
-    number, shares = config.getoption("share")
-    return f"share {number} of {shares} of the long tests" if shares > 1 else None
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    They come between files, so that no fixture of a file has to be made twice.
+    """
     long = [item for item in items if item.get_closest_marker("long") is not None]
-    left = set(long) - set(taken(long, *config.getoption("share")))
-    if left:
-        config.hook.pytest_deselected(items=list(left))
-        items[:] = [item for item in items if item not in left]
+    rest = [item for item in items if item.get_closest_marker("long") is None]
+    files = [list(group) for _, group in itertools.groupby(rest, lambda item: item.path)]
+    if not files:
+        return
+    items.clear()
+    for number, file in enumerate(files):
+        items += long[number * len(long) // len(files) : (number + 1) * len(long) // len(files)]
+        items += file
 
 
 @pytest.fixture

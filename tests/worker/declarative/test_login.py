@@ -91,4 +91,4 @@ def test_a_field_that_is_not_there_names_key_line_selector_and_page(bench: Bench
     assert "yard.toml:7: login.steps[0].fill: '#usr' matched nothing within 0.3 s" in str(caught.value)
     assert str(caught.value).endswith("/login")
     with pytest.raises(SiteFailure, match=r"login\.submit: 'input, button' matched 4 elements, one is expected"):
-        bench.log_in(yard().replace('"#send"', '"input, button"').replace("patience = 2", "patience = 0.3"))
+        bench.log_in(yard().replace('"#send"', '"input, button"'))
