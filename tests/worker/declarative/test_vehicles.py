@@ -120,7 +120,9 @@ def test_a_site_is_not_hurried(bench: Bench, yard_site: Yard) -> None:
     assert names(bench, yard().replace("patience = 2", "patience = 2\ndelay = 0.3"), "many")
     moments = [moment for moment, path in yard_site.times[began:] if path.startswith(("/vehicle", "/file"))]
     assert len(moments) == 10
-    assert min(later - earlier for earlier, later in itertools.pairwise(moments)) > 0.2
+    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(moments))
+    assert sum(gaps) > 2.0, gaps
+    assert gaps[2] > 0.2, gaps  # on a busy machine a request may arrive late, which shortens the gap after it
 
 
 def test_only_what_the_recipe_allows_is_asked(yard_site: Yard, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -44,8 +44,8 @@ DOCUMENTS = {
       <button id=accept onclick="banner.remove()">Accept</button></div>
       <button class=document onclick="location='/attached/a.pdf'">A</button>""",
     "trickling": """<ul id=late></ul><script>let papers = ['a', 'b', 'c'];
-      setInterval(() => { if (papers.length) { const name = papers.shift();
-      late.innerHTML += `<li><a class=document href="/file/${name}.pdf">${name}</a>` } }, 200)</script>""",
+      setTimeout(() => setInterval(() => { if (papers.length) { const name = papers.shift();
+      late.innerHTML += `<li><a class=document href="/file/${name}.pdf">${name}</a>` } }, 200), 1000)</script>""",
     "logs-out": '<a id=leave href="/vehicle/logged-out">leave</a>',
     "framed": '<iframe id=papers src="/papers"></iframe>',
     "many": "".join(f'<a class=document href="/file/{number}.pdf">{number}</a>' for number in range(9)),
