@@ -69,7 +69,7 @@ def _wait_until_busy(terminal: Terminal, run_dir: Path) -> Snapshot:
         terminal.read(0.2)
         snapshot = read_status(run_dir / "status.json")
         seen = list((run_dir / ".nightfleet" / "pages").glob("*.jpg"))
-        if snapshot is None or len(seen) < len(snapshot.workers):
+        if snapshot is None or len(seen) < len(snapshot.workers) or snapshot.site.session_age_seconds is None:
             continue
         if snapshot.totals.finished * 4 >= snapshot.totals.total and all(one.memory_bytes for one in snapshot.workers):
             return snapshot

@@ -1,13 +1,14 @@
 """Pages from templates: whatever is filled in is made harmless for a reader, and then escaped as HTML."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from supervisor.views.text import clean, duration, number, plural, size
+from supervisor.views.text import clean, duration, noun, number, plural, size
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _LIMIT = 1000
@@ -24,8 +25,15 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"duration": duration, "size": size, "number": number, "plural": plural, "clock": clock}
+    figures = {"duration": duration, "size": size, "plural": plural}
+    found.filters |= {name: _in_one_piece(filled) for name, filled in figures.items()}
+    found.filters |= {"number": number, "noun": noun, "clock": clock}
     return found
+
+
+def _in_one_piece(figure: Callable[..., str]) -> Callable[..., str]:
+    """Have a figure and its unit stand in one line."""
+    return lambda *values: figure(*values).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def render(template: str, **values: Any) -> str:

@@ -36,8 +36,8 @@ def picture(snapshot: Snapshot, height: int = 24) -> RenderableType:
         parts += [Text(), _workers(snapshot.workers, shown)]
         room -= min(shown, len(snapshot.workers)) + 2
     for title, group, other in (
-        ("latest failures", failures, happenings),
-        ("watchdog, site and operator", happenings, []),
+        ("latest failures (UTC)", failures, happenings),
+        ("watchdog, site and operator (UTC)", happenings, []),
     ):
         fits = min(_MOST, room - 1 - (min(len(other), _SHARE) + 1 if other else 0))
         if group and fits > 0:

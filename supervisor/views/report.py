@@ -19,7 +19,7 @@ from supervisor.views import html, night_pictures
 from supervisor.views.comparison import Change, compare, find_earlier
 from supervisor.views.kinds import meaning
 from supervisor.views.night_figures import Figures, gather
-from supervisor.views.text import duration, number, plural, size
+from supervisor.views.text import duration, noun, number, plural, size
 
 _LISTED = 50
 """Differences from the earlier run that are named, of each sort."""
@@ -121,15 +121,15 @@ def _tiles(figures: Figures) -> list[tuple[str, str, str]]:
     totals = figures.totals
     left = totals.total - totals.finished
     kills = sum(mark.what == "killed" for mark in figures.marks)
-    failed = figures.attempts["failed"]
+    attempts, failed = sum(figures.attempts.values()), figures.attempts["failed"]
     return [
         ("", number(totals.total), "references asked for"),
         ("", number(totals.completed), "completed"),
         ("bad" if totals.failed else "", number(totals.failed), "failed for good"),
         ("bad" if left else "", number(left), "not finished"),
-        ("", number(figures.documents), f"documents, {size(figures.size)}"),
-        ("", number(sum(figures.attempts.values())), f"attempts, {number(failed)} failed"),
-        ("", number(kills), f"{'worker' if kills == 1 else 'workers'} killed"),
+        ("", number(figures.documents), f"{noun(figures.documents, 'document')}, {size(figures.size)}"),
+        ("", number(attempts), f"{noun(attempts, 'attempt')}, {number(failed)} failed"),
+        ("", number(kills), f"{noun(kills, 'worker')} killed"),
         ("", duration(figures.end - figures.begin), "from the first start to the end"),
     ]
 

@@ -57,6 +57,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun in the right number."""
-    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
+def noun(count: int, one: str) -> str:
+    """Return a noun in the number that belongs to a count; `one` is its singular, to which an s is added."""
+    return one if count == 1 else f"{one}s"
+
+
+def plural(count: int, one: str) -> str:
+    """Return a count with its noun in the right number, as `noun`."""
+    return f"{number(count)} {noun(count, one)}"

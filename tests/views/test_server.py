@@ -20,7 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from supervisor import chromium
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.run_directory import RunDirectory
-from supervisor.views.status import Notice, SiteView, Totals, write_status
+from supervisor.views import page as html_of
+from supervisor.views.status import MetricsView, Notice, SiteView, Totals, write_status
 from tests.views.snapshots import busy, run_view
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -217,3 +218,11 @@ async def _pixel(page: Page) -> str:
         }"""
     )
     return "red" if shown[0] > shown[2] else "blue"
+
+
+def test_one_of_something_is_told_as_one() -> None:
+    """A figure stands in one line with its unit, and a noun in its number."""
+    metrics = MetricsView(documents=1, bytes=12_000_000, kills=1, restarts=2)
+    told = html_of.render(busy(metrics=metrics), {})
+    assert "<b>1</b>document, 12\N{NO-BREAK SPACE}MB<" in told
+    assert "<b>1</b>worker killed, 2\N{NO-BREAK SPACE}restarts<" in told
