@@ -25,7 +25,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    figures = {"duration": duration, "size": size, "plural": plural}
+    figures: dict[str, Callable[..., str]] = {"duration": duration, "size": size, "plural": plural}
     found.filters |= {name: _in_one_piece(filled) for name, filled in figures.items()}
     found.filters |= {"number": number, "noun": noun, "clock": clock}
     return found
