@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from supervisor.shell.manifest import MANIFEST, PREVIOUS, Manifest, condition, formers, read_manifest
-from supervisor.shell.run_directory import RunDirectory, atomic_write, fsync_directory
+from supervisor.shell.run_directory import RunDirectory, atomic_write, fsync_directory, make_folder
 
 
 def place(run: RunDirectory, staged: Path, folder: str, manifest: Manifest) -> None:
@@ -38,7 +38,7 @@ def place(run: RunDirectory, staged: Path, folder: str, manifest: Manifest) -> N
         atomic_write(target / MANIFEST, kept.encode(), via=run.path)
         shutil.rmtree(staged)
     else:
-        run.replaced.mkdir(exist_ok=True)
+        make_folder(run.replaced)
         aside = run.replaced / f"{manifest.attempt}-{folder}"
         target.rename(aside)
         try:
@@ -90,12 +90,14 @@ def _same(target: Path, manifest: Manifest) -> bool:
 def _keep_previous(run: RunDirectory, aside: Path, target: Path) -> None:
     """Move a replaced folder, and what it had replaced itself, into ``previous/``. May be done again after a crash."""
     previous = target / PREVIOUS
-    previous.mkdir(exist_ok=True)
+    make_folder(previous)
     older = aside / PREVIOUS
     if older.is_dir() and not older.is_symlink():
         for folder in sorted(older.iterdir()):
             folder.rename(_free(previous / folder.name))
+        fsync_directory(previous)  # before their former place is durably gone
         older.rmdir()
+        fsync_directory(aside)
     manifest = read_manifest(aside) if aside.is_dir() else None
     label = aside / MANIFEST if manifest else aside
     when = datetime.fromtimestamp(label.lstat().st_mtime, UTC).strftime("%Y-%m-%dT%H%M%SZ")

@@ -144,7 +144,7 @@ class RunDirectory:
         """
         self._check_name()
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self._make()
             if not self._is_ours() and (found := min(self.path.iterdir(), default=None)) is not None:
                 raise RunDirectoryError(
                     f"{self.path} is no run directory and is not empty (there is {found.name!r} in it); "
@@ -159,6 +159,13 @@ class RunDirectory:
             raise RunDirectoryError(f"{error.filename} is a file, and a directory is needed there") from error
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def _make(self) -> None:
+        """Make the directory itself, and what is missing above it, so that a power cut does not take it away."""
+        missing = [folder for folder in (self.path, *self.path.parents) if not os.path.lexists(folder)]
+        self.path.mkdir(parents=True, exist_ok=True)
+        for folder in missing:
+            fsync_directory(folder.parent)
 
     def check(self) -> None:
         """Check that this is a run directory, for those who only read it.
@@ -245,7 +252,8 @@ class RunDirectory:
             OSError: it could not be moved.
         """
         folder = self.quarantine / stamp
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.quarantine)
+        make_folder(folder)
         target, number = folder / path.name, 1
         while target.exists() or target.is_symlink():
             number += 1
@@ -321,11 +329,22 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, where there is none, that lasts: a power cut does not take it away with what is moved into it.
+
+    Raises:
+        OSError: it cannot be made, or the disk failed.
+    """
+    path.mkdir(exist_ok=True)
+    fsync_directory(path.parent)
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, via: Path | None = None) -> Iterator[BinaryIO]:
     """Give a file to write to, which takes the place of `path`, durably, when the block ends without an exception.
 
-    It is written in the folder `via` of the same disk, or else beside `path`; there a crash leaves it.
+    It is written in the folder `via` of the same disk, or else beside `path`; there a crash leaves it. The next start
+    clears such files from the run directory itself, not from the folders in it.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written; what was at `path` is still there.

@@ -1,20 +1,17 @@
 """A process that publishes and records is killed at every system call that changes something, in turn.
 
-The calls are counted by wrapping those of `os` and SQLite in the child; at the k-th the child sends itself
-SIGKILL, before the call or after it. What a restart makes of the directory is then checked. That the data of a call
-that returned survives is the kernel's promise here; flushing against power loss is checked by the order of the calls.
+The kernel stops the child at each call, those within SQLite's commits as well (`system_calls`); it is killed before the
+call, or when half of a write is done. What a restart makes of the directory is then checked. A power cut at the same
+places leaves less: what had been flushed (`power`).
 """
 
-import multiprocessing
 import os
 import random
 import shutil
 import signal
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,71 +23,31 @@ from supervisor.shell.manifest import condition
 from supervisor.shell.reconcile import reconcile
 from supervisor.shell.verify import listed_as, verify
 from supervisor.views.tracking import write_tracking
+from tests.shell.power import Disk, Kind
 from tests.shell.stores import WALL, Store, pdf
+from tests.shell.system_calls import Call, carry_out, needs_tracing
 
-_CALLS = ("open", "write", "fsync", "rename", "replace", "unlink", "remove", "rmdir", "mkdir", "truncate", "pwrite")
-_FORK = multiprocessing.get_context("fork")  # thousands of children that only touch files; spawn would take minutes
+pytestmark = needs_tracing
 REFS = ("A", "b/1", "C", "D")
 
 
-class _Counter:
-    """Counts the calls that change something, and kills the process at one of them."""
-
-    def __init__(self, deadly: int, *, after: bool) -> None:
-        self.count = 0
-        self._deadly = deadly
-        self._after = after
-
-    def wrap(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any, **options: Any) -> Any:
-            self.count += 1
-            deadly = self.count == self._deadly
-            if deadly and not self._after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            try:
-                return call(*arguments, **options)
-            finally:
-                if deadly:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        return counted
-
-    def install(self) -> None:
-        for name in _CALLS:
-            setattr(os, name, self.wrap(getattr(os, name)))
-        counter = self
-
-        class Connection(sqlite3.Connection):
-            def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
-                if sql.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT")):
-                    return counter.wrap(super().execute)(sql, *arguments)  # type: ignore[no-any-return] # as it is
-                return super().execute(sql, *arguments)
-
-        connect = sqlite3.connect
-        sqlite3.connect = lambda *a, **o: connect(*a, **o, factory=Connection)  # type: ignore[assignment] # in a child
+def calls_of(work: Callable[[Path], None], path: Path) -> list[Call]:
+    """Do some work in a child; return the calls that changed something."""
+    calls: list[Call] = []
+    ending = carry_out(lambda: work(path), path.parent, lambda _, call: calls.append(call))
+    assert ending.code == 0, ending
+    return calls
 
 
-def _die_in(work: Callable[[Path], None], path: Path, deadly: int, *, after: bool = False) -> int:
-    """Do some work in a child that dies at the given call; return the number of calls, 0 when it was killed."""
-    receive, send = _FORK.Pipe(duplex=False)
+def die_in(work: Callable[[Path], None], path: Path, deadly: int, how: str = "kill") -> None:
+    """Do some work in a child that dies at the given call."""
+    ending = carry_out(lambda: work(path), path.parent, lambda number, _: how if number == deadly else None)
+    assert ending.code == -signal.SIGKILL, ending
 
-    def child() -> None:
-        counter = _Counter(deadly, after=after)
-        counter.install()
-        work(path)
-        send.send(counter.count)
 
-    process = _FORK.Process(target=child)
-    process.start()
-    send.close()
-    try:
-        return int(receive.recv())
-    except EOFError:
-        return 0
-    finally:
-        process.join()
-        receive.close()
-        assert process.exitcode in {0, -signal.SIGKILL}
+def chosen(calls: list[Call], one_in: int) -> list[int]:
+    """Return numbers of calls: all that are not the ledger's own, and one in so many of those."""
+    return [n for n, call in enumerate(calls, 1) if n % one_in == 0 or not call.path.name.startswith("ledger.db-")]
 
 
 def _files(ref: str, version: str) -> dict[str, bytes]:
@@ -201,36 +158,90 @@ def prepared(memory: Path) -> Path:
 
 
 def _copy(prepared: Path, name: str) -> Path:
-    return Path(shutil.copytree(prepared, prepared.with_name(name)))
+    return Path(shutil.copytree(prepared, prepared.parent / name))
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
-def test_a_crash_at_every_call_leaves_a_consistent_state(prepared: Path, after: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Killed anywhere in publish and record: nothing is lost, nothing false is completed, and the next run finishes."""
-    calls = _die_in(_night, _copy(prepared, "whole"), 0)
-    assert calls > 100
+def crash_everywhere(prepared: Path, one_in: int) -> int:
+    """Kill, and tear, a night at its calls; return at how many places."""
+    calls = calls_of(_night, _copy(prepared, "whole"))
+    assert len(calls) > 200
+    places = 0
+    for how in ("kill", "tear"):
+        done: set[str] = set()
+        for deadly in chosen(calls, one_in):
+            if how == "tear" and len(calls[deadly - 1].data) < 2:
+                continue
+            path = _copy(prepared, f"{how}-{deadly}")
+            die_in(_night, path, deadly, how)
+            _restart(path)
+            # A later crash finds at least as much done: what was completed before it stays so.
+            done = _check(path, done)
+            _finish(path)
+            shutil.rmtree(path)
+            places += 1
+    return places
+
+
+def lose_power_everywhere(prepared: Path, kind: Kind, one_in: int) -> int:
+    """Cut the power before each call of a night and look at what is left; return at how many places."""
+    path = prepared.with_name("run") / "night"
+    path.parent.mkdir()
+    shutil.copytree(prepared, path)
+    disk, calls = Disk(path.parent), calls_of(_night, path)
     done: set[str] = set()
-    for deadly in range(1, calls + 1):
-        path = _copy(prepared, f"run-{deadly}")
-        assert _die_in(_night, path, deadly, after=after) == 0
-        _restart(path)
-        # A later crash finds at least as much done: what was completed before it stays so.
-        done = _check(path, done)
-        _finish(path)
-        shutil.rmtree(path)
+    places = chosen(calls, one_in)
+    for number, call in enumerate(calls, 1):
+        if number in places:
+            shutil.rmtree(path)
+            disk.remains(path.parent, kind)
+            _restart(path)
+            # What was once told to be completed stays so, in particular.
+            done = _check(path, done)
+            _finish(path)
+        disk.apply([call])
+    return len(places)
+
+
+def test_a_crash_at_every_call_leaves_a_consistent_state(prepared: Path) -> None:
+    """Killed anywhere in publish and record: nothing is lost, nothing false is completed, and the next run finishes."""
+    assert crash_everywhere(prepared, one_in=7) > 100
+
+
+@pytest.mark.parametrize("kind", ["strict", "journalling"])
+def test_a_power_cut_at_every_call_leaves_a_consistent_state(prepared: Path, kind: Kind) -> None:
+    """Only what was flushed is there, with all names or with the flushed ones: the same holds."""
+    assert lose_power_everywhere(prepared, kind, one_in=10) > 80
+
+
+@pytest.mark.parametrize("kind", ["strict", "journalling"])
+def test_a_program_that_does_not_flush_is_found_out(
+    prepared: Path, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power cuts can tell: without the flushing of documents and folders a promise breaks."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    with pytest.raises(AssertionError):
+        lose_power_everywhere(prepared, kind, one_in=1000)
+
+
+@pytest.mark.long
+def test_a_crash_or_a_power_cut_at_every_call_of_the_database_leaves_a_consistent_state(prepared: Path) -> None:
+    """The same, with every call that SQLite makes."""
+    assert crash_everywhere(prepared, one_in=1) > 350
+    for kind in ("strict", "journalling"):
+        assert lose_power_everywhere(_copy(prepared, f"{kind}/prepared"), kind, one_in=1) > 200
 
 
 def test_a_crash_in_the_midst_of_recovery_is_recovered_from(prepared: Path) -> None:
     """The restart itself is killed at any of its calls: the next one finds a consistent state all the same."""
-    calls = _die_in(_night, _copy(prepared, "whole"), 0)
+    calls = calls_of(_night, _copy(prepared, "whole"))
     choice = random.Random(7)  # noqa: S311 - which crashes are combined
-    for deadly in choice.sample(range(1, calls + 1), 30):
+    for deadly in choice.sample(range(1, len(calls) + 1), 20):
         crashed = _copy(prepared, f"crashed-{deadly}")
-        assert _die_in(_night, crashed, deadly) == 0
-        calls_to_restart = _die_in(_restart, _copy(crashed, f"measured-{deadly}"), 0)
+        die_in(_night, crashed, deadly)
+        calls_to_restart = len(calls_of(_restart, _copy(crashed, f"measured-{deadly}")))
         for again in choice.sample(range(1, calls_to_restart + 1), min(4, calls_to_restart)):
             path = _copy(crashed, f"twice-{deadly}-{again}")
-            assert _die_in(_restart, path, again) == 0
+            die_in(_restart, path, again)
             _restart(path)
             _check(path, set())
             _finish(path)
@@ -267,9 +278,9 @@ def test_documents_are_flushed_before_they_are_in_place_and_recorded(
 
 def test_a_ledger_robbed_of_its_log_completes_nothing_falsely(prepared: Path) -> None:
     """Killed, and then its write-ahead log is deleted: documents of lost rows are set aside, not believed."""
-    calls = _die_in(_night, _copy(prepared, "whole"), 0)
+    calls = calls_of(_night, _copy(prepared, "whole"))
     path = _copy(prepared, "robbed")
-    assert _die_in(_night, path, calls * 2 // 3) == 0
+    die_in(_night, path, len(calls) * 2 // 3)
     for file in path.glob("ledger.db-*"):
         file.unlink()
     _restart(path)
@@ -288,10 +299,18 @@ def test_the_making_of_a_run_can_be_cut_short_anywhere(memory: Path) -> None:
         store.ledger.import_references(REFS)
         store.close()
 
-    calls = _die_in(make, memory / "whole", 0)
-    for deadly in range(1, calls + 1):
-        path = memory / str(deadly)
-        assert _die_in(make, path, deadly) == 0
+    def check(path: Path) -> None:
         make(path)
         with Ledger.open(path / "ledger.db") as ledger:
             assert [entry.ref for entry in ledger.backlog(WALL).entries] == list(REFS)
+
+    (memory / "whole").mkdir()
+    disk, calls = Disk(memory / "whole"), calls_of(make, memory / "whole" / "night")
+    for deadly, call in enumerate(calls, 1):
+        path = memory / str(deadly)
+        die_in(make, path, deadly)
+        check(path)
+        for kind in ("strict", "journalling"):
+            disk.remains(memory / f"{kind}-{deadly}", kind)
+            check(memory / f"{kind}-{deadly}" / "night")
+        disk.apply([call])
