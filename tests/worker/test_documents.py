@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worker.lot_site import make_pdf
-from worker.documents import Answer, Staging, copy, stage
+from worker.documents import Answer, Staging, accept_file, copy, stage, sync_folder
 from worker.names import safe_name
 from worker.protocol import Document, Kind
 from worker.site import SiteFailure
@@ -49,6 +50,21 @@ def test_a_whole_pdf_is_accepted_with_size_hash_and_pages(tmp_path: Path) -> Non
     assert (tmp_path / "a.pdf").read_bytes() == PDF
 
 
+def test_what_was_brought_is_flushed_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut after the answer takes nothing away."""
+    flushed, fsync = set(), os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        flushed.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    document = bring(tmp_path, PDF)
+    assert flushed == {(tmp_path / document.name).stat().st_ino}
+    sync_folder(tmp_path)
+    assert tmp_path.stat().st_ino in flushed
+
+
 @pytest.mark.parametrize("cut", [1, 7, 30, 200, len(PDF) // 2, len(PDF) - 10])
 def test_a_truncated_pdf_is_refused_although_readers_would_mend_it(tmp_path: Path, cut: int) -> None:
     """Wherever the end is missing; only bytes after the end mark may be."""
@@ -67,7 +83,8 @@ def test_a_pdf_that_lacks_its_middle_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("body", [b"", b"not a PDF", b"x" * 2000 + PDF])
 def test_what_does_not_begin_like_a_pdf_is_refused(tmp_path: Path, body: bytes) -> None:
     """Zero bytes included; the header may stand within the first 1,024 bytes only."""
-    assert refused(tmp_path, body).kind is Kind.DOCUMENT_INVALID
+    failure = refused(tmp_path, body)
+    assert (failure.kind, "is empty" in str(failure)) == (Kind.DOCUMENT_INVALID, not body)
 
 
 def test_a_pdf_without_pages_is_refused(tmp_path: Path) -> None:
@@ -111,6 +128,38 @@ def test_what_the_browser_downloaded_is_not_taken_over_when_it_is_too_large(tmp_
         copy(source, tmp_path / "other", len(PDF) - 1)
     assert str(caught.value) == f"the document has {len(PDF)} bytes, and {len(PDF) - 1} are allowed"
     assert not (tmp_path / "other").exists()
+    with pytest.raises(FileExistsError):
+        copy(source, tmp_path / "copy", len(PDF))
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "said", "kind"),
+    [
+        (b"Stock No\nA\n", {}, "", None),
+        (b"Stock No\nA\n", {"content-length": "11"}, "", None),
+        (b"Stock No\nA\n", {"content-length": "5", "content-encoding": "gzip"}, "", None),
+        (b"Stock No\nA\n", {"content-length": "12"}, "came with 11 of 12 bytes", Kind.EXPORT_INVALID),
+        (b"", {}, "came with 0 bytes", Kind.EXPORT_INVALID),
+        (b"<!doctype html>not now", {}, "a web page", Kind.EXPORT_INVALID),
+        (b"<html><input type=password>", {}, "the login page", Kind.SESSION_EXPIRED),
+    ],
+)
+def test_a_file_that_is_no_document_comes_whole_and_is_no_web_page(
+    tmp_path: Path, body: bytes, headers: dict[str, str], *, said: str, kind: Kind | None
+) -> None:
+    """Such as the export; what is refused does not stay."""
+    arrival, target = tmp_path / ".arriving-1", tmp_path / "inventory.csv"
+    arrival.write_bytes(body)
+    answer = Answer("https://lot.example/export", headers)
+    if kind is None:
+        accept_file(arrival, target, answer)
+        assert target.read_bytes() == body
+    else:
+        with pytest.raises(SiteFailure, match=said) as caught:
+            accept_file(arrival, target, answer)
+        assert caught.value.kind is kind
+        assert not target.exists()
+    assert not arrival.exists()
 
 
 def test_a_web_page_in_place_of_a_document_is_told_apart_from_the_login_page(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.worker.lot_site import make_pdf
+from worker import formats
 from worker.formats import FORMATS, HEAD, examine, fitting_name, identify
 from worker.protocol import Kind
 from worker.site import SiteFailure
@@ -109,12 +110,31 @@ def test_an_archive_with_a_damaged_entry_is_refused(tmp_path: Path) -> None:
     assert "'a.txt' in it" in refused(tmp_path / "x", out.getvalue().replace(b"some", b"same"), "a.zip", "zip")
 
 
-def test_an_archive_that_would_unpack_to_very_much_is_not_unpacked(tmp_path: Path) -> None:
+def test_an_archive_that_would_unpack_to_very_much_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A bomb is looked at by its directory only."""
+    unpacked: list[zipfile.ZipFile] = []
+
+    def testzip(archive: zipfile.ZipFile) -> None:
+        unpacked.append(archive)
+
+    monkeypatch.setattr(zipfile.ZipFile, "testzip", testzip)
+    look(tmp_path / "x", WHOLE["zip"], "a.zip", "zip")
+    assert len(unpacked) == 1
     body = bytearray(WHOLE["zip"])
     at = body.index(b"PK\x01\x02") + 24  # the unpacked size in the central directory (APPNOTE, 4.3.12)
     body[at : at + 4] = (0xFFFFFFF0).to_bytes(4, "little")
     assert look(tmp_path / "x", bytes(body), "a.zip", "zip") == "zip"
+    assert len(unpacked) == 1
+
+
+def test_a_json_file_that_is_very_large_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take many times its size in memory."""
+    broken = b'{"a": [1, 2'
+    refused(tmp_path / "x", broken, "a.json", "json")
+    monkeypatch.setattr(formats, "_LONGEST_JSON", len(broken) - 1)
+    assert look(tmp_path / "x", broken, "a.json", "json") == "json"
 
 
 def test_something_of_no_known_kind_comes_only_where_anything_is_expected(tmp_path: Path) -> None:

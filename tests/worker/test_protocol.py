@@ -116,6 +116,13 @@ def test_what_a_worker_says_arrives_as_it_was_said(messages: list[Any], cuts: li
     assert _decode(from_worker(), pieces) == (messages, "")
 
 
+def test_nothing_is_said_that_would_not_be_heard() -> None:
+    """A frame beyond the limit is an error where it is made, and not at the other end."""
+    with pytest.raises(ProtocolError, match="LoggedIn takes"):
+        encode(LoggedIn(1, bytes(FRAME_LIMIT)))
+    assert encode(LoggedIn(1, bytes(FRAME_LIMIT - 100)))
+
+
 @settings(max_examples=1000, deadline=None)
 @given(STREAMS, st.lists(st.integers(0, 500), max_size=5))
 def test_any_bytes_are_messages_or_one_refusal_wherever_they_are_torn(data: bytes, cuts: list[int]) -> None:

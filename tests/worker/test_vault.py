@@ -22,12 +22,14 @@ def test_a_secret_leaves_the_environment_and_is_masked_at_once(monkeypatch: pyte
 
 
 def test_a_secret_may_come_from_a_file_of_its_owners(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The line's end is not part of it."""
+    """The line's end is not part of it; it is masked from the moment at which it is known."""
     path = tmp_path / "password"
     path.write_text("from-file\n", "utf-8")
     path.chmod(0o600)
     monkeypatch.setenv("LOT_PASSWORD_FILE", str(path))
-    assert Vault([], Mask()).get("LOT_PASSWORD") == "from-file"
+    mask = Mask()
+    assert Vault([], mask).get("LOT_PASSWORD") == "from-file"
+    assert mask("it is from-file") == "it is ***"
 
 
 @pytest.mark.parametrize(

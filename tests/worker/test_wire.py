@@ -39,6 +39,7 @@ def test_a_message_in_single_bytes_arrives_whole() -> None:
 
     async def scene() -> None:
         end = End()
+        assert not os.get_blocking(end.wire._fd)
         message = Assign(1, "A 1/ä", 1, False, "/staging", 5.0)
         for byte in encode(message) + encode(ShutDown()):
             os.write(end.supervisor.fileno(), bytes([byte]))
@@ -62,6 +63,9 @@ def test_what_the_pipe_does_not_take_follows_later() -> None:
             data = await asyncio.to_thread(os.read, end.supervisor.fileno(), 1 << 20)
             messages += list(decoder.feed(data))
         assert messages == [BIG, Ready()]
+        loop = asyncio.get_running_loop()
+        assert end.wire._deaf is None, "nobody is taken for deaf who has heard everything"
+        assert not loop.remove_writer(end.wire._fd), "an empty wire does not keep the loop busy"
         end.wire.close()
 
     asyncio.run(scene())
@@ -75,6 +79,20 @@ def test_a_supervisor_that_never_reads_is_told(monkeypatch: pytest.MonkeyPatch) 
         end = End()
         end.wire.send(BIG)
         assert await asyncio.wait_for(end.broken, 10) is Exit.SUPERVISOR_DEAF
+        end.wire.close()
+
+    asyncio.run(scene())
+
+
+def test_a_supervisor_that_is_gone_is_told_by_the_next_message() -> None:
+    """Even before its end of the pipe is noticed."""
+
+    async def scene() -> None:
+        end = End()
+        end.supervisor.close()
+        end.wire.send(Ready())
+        assert end.broken.done()
+        assert end.broken.result() is Exit.SUPERVISOR_LOST
         end.wire.close()
 
     asyncio.run(scene())
