@@ -15,15 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-import msgspec
-
 from supervisor.core.backlog import Backlog
-from supervisor.core.records import (
-    Entry,
-    Incident,
-    Record,
-)
-from supervisor.shell.folders import folder_name
+from supervisor.core.records import Incident, Record
+from supervisor.shell import ledger_backlog, ledger_import
+from supervisor.shell.ledger_backlog import LiveAttempt
+from supervisor.shell.ledger_import import Imported
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_records import LedgerConflict, add_incident, write
 from supervisor.shell.ledger_rows import FOLDER
@@ -38,72 +34,13 @@ from supervisor.shell.ledger_schema import (
     connect_writing,
     inspect,
     missing_columns,
-    seconds,
     utc,
     write_ahead_log,
 )
 from supervisor.shell.run_directory import fsync_directory
-from worker.protocol import Kind
 
-__all__ = ["Imported", "Ledger", "LedgerConflict", "LiveAttempt"]
-
-_MOST_RECENT = 10_000
-"""Attempts that are looked at: those of the last minute are a few."""
 _STATES = ("pending", "waiting", "in_progress", "completed", "failed")
-_LOST = "the supervisor or the machine went down during the attempt"
 _LOST_RUN = "the supervisor or the machine went down during the run"
-
-
-class Again(msgspec.Struct, frozen=True):
-    """References that were done and are pending once more."""
-
-    completed: int = 0
-    """How many had been completed."""
-    failed: tuple[int, ...] = ()
-    """The ids of those that had failed."""
-
-
-class Imported(msgspec.Struct, frozen=True):
-    """What became of a list of references."""
-
-    entries: tuple[Entry, ...]
-    """Those that are new to the run or are done again, in their order."""
-    duplicates: int
-    """Names that came more than once in the list."""
-    known: int
-    """Names that the run had already."""
-    again: Again
-
-
-class LiveAttempt(msgspec.Struct, frozen=True):
-    """An attempt that was under way when the last supervisor ended."""
-
-    attempt: int
-    ref_id: int
-    ref: str
-    folder: str
-    number: int
-
-
-def _recent(db: sqlite3.Connection, wall: float) -> list[float]:
-    """Return how many seconds ago the attempts of the last minute were started, the oldest first."""
-    ages: list[float] = []
-    for (at,) in db.execute("SELECT started_at FROM attempt ORDER BY id DESC LIMIT ?", (_MOST_RECENT,)):
-        age = wall - seconds(at)
-        if age >= 60:  # noqa: PLR2004 - the limits speak of a minute
-            break
-        ages.append(max(age, 0.0))  # the clock was put back since
-    return ages[::-1]
-
-
-def _served(db: sqlite3.Connection) -> list[str]:
-    """Return some of the references whose documents came last, the latest first."""
-    rows = db.execute(
-        "SELECT r.ref FROM attempt a JOIN reference r ON r.id = a.reference_id"
-        " WHERE a.outcome = 'succeeded' AND r.state = 'completed'"
-        " AND EXISTS (SELECT 1 FROM document d WHERE d.reference_id = r.id) ORDER BY a.id DESC LIMIT 5"
-    )
-    return [ref for (ref,) in rows]
 
 
 class Ledger:
@@ -246,55 +183,8 @@ class Ledger:
         Raises:
             LedgerUnwritableError: it could not be written.
         """
-        entries: list[Entry] = []
-        duplicates = known = new = 0
-        done: dict[str, list[int]] = {"completed": [], "failed": []}
         with self._transaction() as db:
-            (before,) = db.execute("SELECT coalesce(max(id), 0) FROM reference").fetchone()
-            cursor = db.cursor()
-            for name in names:
-                ref_id = self._insert(cursor, name)
-                if ref_id is not None:
-                    entries.append(Entry(ref_id, name))
-                    new += 1
-                elif done_before is not None and (state := self._begin_again(cursor, name, done_before)) is not None:
-                    ref_id, former = state
-                    entries.append(Entry(ref_id, name))
-                    done[former].append(ref_id)
-                elif cursor.execute("SELECT id FROM reference WHERE ref = ?", (name,)).fetchone()[0] > before:
-                    duplicates += 1
-                else:
-                    known += 1
-            db.execute("UPDATE total SET count = count + ? WHERE state = 'pending'", (new,))
-        return Imported(tuple(entries), duplicates, known, Again(len(done["completed"]), tuple(done["failed"])))
-
-    @staticmethod
-    def _begin_again(cursor: sqlite3.Cursor, ref: str, done_before: float) -> tuple[int, str] | None:
-        """Make a reference that was done before then pending; return id and former state, None when it was not."""
-        row: tuple[int, str] | None = cursor.execute(
-            "SELECT id, state FROM reference WHERE ref = ? AND state IN ('completed', 'failed') AND finished_at < ?",
-            (ref, utc(done_before)),
-        ).fetchone()
-        if row is not None:
-            cursor.execute(
-                "UPDATE reference SET state = 'pending', attempts = 0, crashes = 0, worker = NULL, finished_at = NULL"
-                " WHERE id = ?",
-                (row[0],),
-            )
-        return row
-
-    @staticmethod
-    def _insert(cursor: sqlite3.Cursor, ref: str) -> int | None:
-        """Add a reference under the first folder name that is free; return its id, None when it was there already."""
-        taken_names: set[str] = set()
-        while True:
-            folder = folder_name(ref, taken_names.__contains__)
-            cursor.execute("INSERT INTO reference (ref, folder) VALUES (?, ?) ON CONFLICT DO NOTHING", (ref, folder))
-            if cursor.rowcount:
-                return cursor.lastrowid
-            if cursor.execute("SELECT 1 FROM reference WHERE ref = ?", (ref,)).fetchone():
-                return None
-            taken_names.add(folder)
+            return ledger_import.add(db, names, done_before)
 
     def has_done(self, before: float) -> bool:
         """Say whether some reference was completed, or failed for good, before that moment."""
@@ -323,11 +213,7 @@ class Ledger:
     def live_attempts(self) -> list[LiveAttempt]:
         """Return the attempts that no record has ended."""
         with self._lock:
-            rows = self._connection.execute(
-                "SELECT a.id, r.id, r.ref, r.folder, a.number FROM attempt a JOIN reference r ON r.id = a.reference_id"
-                " WHERE a.outcome = 'running' ORDER BY a.id"
-            ).fetchall()
-        return [LiveAttempt(*row) for row in rows]
+            return ledger_backlog.live_attempts(self._connection)
 
     def close_lost_attempts(self, wall: float) -> int:
         """End the attempts that are still under way as lost, their references pending again; return how many.
@@ -338,15 +224,7 @@ class Ledger:
             LedgerUnwritableError: it could not be written.
         """
         with self._transaction() as db:
-            db.execute(
-                "UPDATE reference SET state = 'pending', worker = NULL, error_kind = ?, error_message = ?"
-                " WHERE state = 'in_progress'",
-                (Kind.SUPERVISOR_LOST.value, _LOST),
-            )
-            return db.execute(
-                "UPDATE attempt SET outcome = 'failed', ended_at = ?, kind = ?, message = ? WHERE outcome = 'running'",
-                (utc(wall), Kind.SUPERVISOR_LOST.value, _LOST),
-            ).rowcount
+            return ledger_backlog.close_lost(db, utc(wall))
 
     def backlog(self, wall: float) -> Backlog:
         """Return where the run stands, with no attempt under way.
@@ -362,27 +240,7 @@ class Ledger:
         """
         self.close_lost_attempts(wall)
         with self._transaction() as db:
-            totals: dict[str, int] = dict(db.execute("SELECT state, count FROM total").fetchall())
-            started = tuple(_recent(db, wall))
-            served = tuple(dict.fromkeys(_served(db)))
-            (last_attempt,) = db.execute("SELECT coalesce(max(id), 0) FROM attempt").fetchone()
-            rows = db.execute(
-                "SELECT id, ref, attempts, crashes, retry_at FROM reference"
-                " WHERE state IN ('pending', 'waiting') ORDER BY id"
-            )
-            entries = tuple(
-                Entry(ref_id, ref, attempts, crashes, max(0.0, seconds(retry_at) - wall) if retry_at else 0.0)
-                for ref_id, ref, attempts, crashes, retry_at in rows
-            )
-        return Backlog(
-            next_attempt=last_attempt + 1,
-            entries=entries,
-            completed=totals["completed"],
-            failed=totals["failed"],
-            started=started,
-            served=served,
-            has_inventory=sum(totals.values()) > 0,
-        )
+            return ledger_backlog.read(db, wall)
 
     def recount(self) -> bool:
         """Count the references by state again; say whether the totals were others.

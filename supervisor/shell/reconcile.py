@@ -17,7 +17,8 @@ import msgspec
 from supervisor.core.commands import Discard
 from supervisor.core.records import AttemptSucceeded
 from supervisor.shell import linux
-from supervisor.shell.ledger import Ledger, LiveAttempt
+from supervisor.shell.ledger import Ledger
+from supervisor.shell.ledger_backlog import LiveAttempt
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_rows import AttemptRow, ReferenceRow
 from supervisor.shell.manifest import condition, quick_faults, read_manifest

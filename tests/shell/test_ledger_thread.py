@@ -11,7 +11,8 @@ from supervisor.core.events import PauseRequested, ResumeRequested
 from supervisor.core.records import AttemptSucceeded, Incident, Record
 from supervisor.shell import ledger_thread
 from supervisor.shell.inbox import Broken, Durable, Inbox, Item
-from supervisor.shell.ledger import Ledger, LedgerConflict
+from supervisor.shell.ledger import Ledger
+from supervisor.shell.ledger_records import LedgerConflict
 from supervisor.shell.ledger_schema import LedgerUnwritableError
 from supervisor.shell.ledger_thread import LedgerThread
 from supervisor.views.metrics import Metrics
