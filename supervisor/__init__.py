@@ -1,29 +1,31 @@
 """The supervisor: a pure core that decides, a shell that acts, views that only read.
 
-    cli.py       the command line; commands/ has a module for each command, plan.py what a run is asked to do
-    night.py     a run from its plan to its exit code: here, and only here, the parts of a run are wired together
-    config.py    settings: flag, environment, TOML, default, each with where it came from; settings.py is their table
-    core/        machine.py: handle(event, now) -> commands. No clock, no I/O, no thread, no randomness. outcomes, what
-                 follows from an attempt's end; dispatch, what is next; watchdog; breaker, controls, gaps and likeness,
-                 whether it is the site; errands, session; pace, patience, scaling, shedding
-    shell/       carries the commands out and turns the world into events: loop, processes, pipes, ledger, publisher,
-                 control, the socket by which a run is steered, service, what systemd is told, hooks, who is called,
-                 evidence_limits, what is kept of failures, machine_watch and space, what is left of the machine,
-                 login_memory, which login was refused, ledger_rows, what the ledger's values may be,
-                 files, how a file is read that may be none; previous, what newer documents have replaced
-    views/       read a snapshot or the ledger, never the machine: status, metrics, progress and screen, logs, story;
-                 server and page, what --serve shows; prometheus; report, with night_figures, night_pictures, comparison
-    completion.py    what a shell completes
-    fleet_size.py    how many workers: a number, or bounds between which the core looks for the best one
-    finish_by.py the time by which to be done; forms.py reads it, and whom a hook calls
-    chromium.py  finds a browser or gets one; doctor.py and long_run.py say what the machine lacks
-    quiet_hours.py   in which times of the day nothing is handed out
-    recipes.py   which recipe is meant, and whether it loads; external.py runs short foreign commands
-    children.py  what a worker is told when it is started; bytecode.py where all of them keep what Python compiled
-    checking.py, sketching.py    carry out `check` and `new-site`, each with a process (shell/helper.py) and a view
-                 (views/transcript.py, views/skeleton.py)
-    demo_site.py, rehearsal.py   the built-in website for `demo`, and the chaos for `demo --chaos`, on which
-                 rehearsal_verdict.py passes judgement
+    cli.py       the command line; commands/ has a module for each command, completion.py what a shell completes
+    night.py     a run, from its plan (plan.py) to its exit code: here, and only here, its parts are wired together
+    config.py    settings: flag, environment, TOML, default; settings.py is their table; forms, fleet_size, quiet_hours
+                 and finish_by read those that are more than a number; children.py has what of them a worker is told
+    core/        machine.handle(event, now) -> commands, without clock, I/O, thread or randomness: events, commands and
+                 records are its words; state, with queue, backlog, fleet, attempts, session and policy, is what it
+                 knows; dispatch, outcomes (by failures), errands, watchdog, pace, patience, and sizing, with scaling
+                 and shedding, decide; breaker, controls, likeness and gaps tell the site's trouble from a reference's
+    shell/       turns the world into events and carries commands out, in one loop: loop, inbox, conductor, upkeep,
+                 snapshot. Processes: workers, processes, trees, linux, reaper, evidence, helper, companions; guardian,
+                 guardian_main and sweep for what outlives a supervisor. Ledger: ledger, ledger_thread, ledger_reader
+                 and others of that name. Files: run_directory, folders, files, store, publisher, manifest, placement,
+                 previous, evidence_limits, references_file, login_memory; reconcile and verify compare them with the
+                 ledger. People: control, the socket by which a run is steered, control_messages, control_outcome,
+                 selection; journal, hooks, webhook; service for systemd. What is left of the machine: machine_watch,
+                 space
+    views/       read a snapshot or the ledger, never the machine: status, metrics, prometheus, tracking; clerk, screen,
+                 progress, story, logs and transcript for a terminal; server and page for --serve; report,
+                 night_figures, night_pictures, comparison; skeleton, the draft of a recipe; text, kinds and html say
+                 things well
+    recipes.py   which recipe is meant, and whether it loads; checking.py and sketching.py carry out `check`, `new-site`
+    chromium.py  finds a browser or gets one; doctor.py, long_run.py and host.py find what the machine lacks, each thing
+                 a check_result; demo_site.py is the website of `demo`, rehearsal.py the chaos of `demo --chaos`, and
+                 rehearsal_verdict.py what came of it
+    errors.py    sentences for people, with exit codes; control_client.py asks a run that goes on; external.py runs
+                 short foreign commands; bytecode.py has them all keep what Python compiled
 
 An event (a message, a death, a deadline) enters `core.machine`; the commands that come back are interpreted by
 `shell.conductor` in one place: records go to the ledger's thread, and what depends on them (handing out an attempt,

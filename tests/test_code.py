@@ -1,5 +1,7 @@
 """The rules of the code are part of the tests: lint, format, strict types, import rules."""
 
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +28,18 @@ def test_the_code_keeps_its_rules(check: tuple[str, ...]) -> None:
         command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("room", ["supervisor", "supervisor/core", "supervisor/shell", "supervisor/views", "worker"])
+def test_the_architecture_pages_name_every_module(room: str) -> None:
+    """Whoever looks for a place finds it on the page of its package, and nothing there names what is not."""
+    package, *_ = room.split("/")
+    page = importlib.import_module(package).__doc__ or ""
+    there = {path.stem for path in (ROOT / room).glob("[!_]*.py")}
+    # The ledger has a page of modules of its own, which begin alike and are told together.
+    told = {
+        name for name in there if re.search(rf"\b{name}\b", page) or (name.startswith("ledger_") and "ledger" in page)
+    }
+    assert there - told == set()
+    named = set(re.findall(r"\b(\w+)\.py\b", page))
+    assert named <= {"run", *(path.stem for path in (ROOT / package).rglob("*.py"))}
