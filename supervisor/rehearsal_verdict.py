@@ -71,8 +71,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     unfair: tuple[str, ...]
     """References that failed for good though the website has the documents."""
+    unfinished: int
+    """References that were still to be done when the rehearsal was given up."""
     lost: tuple[str, ...]
-    """Of the website's, neither completed nor failed in the end."""
+    """Of the website's, not in tracking.json; or neither completed nor failed, though the run says that it is done."""
     duplicated: tuple[str, ...]
     """In tracking.json twice, or completed twice."""
     wrong: tuple[str, ...]
@@ -132,6 +134,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             (
                 f"  references      {number(self.references)}: {number(self.completed)} completed, "
                 f"{number(self.failed)} failed for good, {len(self.unfair)} of them though the site has the documents"
+                f"{f'; {number(self.unfinished)} were still to be done' if self.unfinished else ''}"
             ),
             f"  lost {len(self.lost)}, duplicated {len(self.duplicated)}, wrong bytes {len(self.wrong)}",
             f"  verify          {plural(len(self.unsound), 'finding')}",
@@ -162,7 +165,8 @@ def judge(directory: RunDirectory, truth: demo_site.Truth, chaos: Chaos, left: L
         completed=len(completed),
         failed=len(failed),
         unfair=tuple(ref for ref in failed if ref in truth.references and not truth.references[ref].permanent),
-        lost=tuple(ref for ref in truth.references if ref not in ends),
+        unfinished=0 if chaos.ended else len(times.keys() & truth.references.keys() - ends.keys()),
+        lost=tuple(ref for ref in truth.references if ref not in (ends if chaos.ended else times)),
         duplicated=tuple(ref for ref, count in times.items() if count > 1 + (ref in completed)),
         wrong=tuple(wrong),
         unsound=_unsound(directory),

@@ -229,11 +229,15 @@ def test_what_outlives_the_last_supervisor_is_told_and_ended(run: Run, monkeypat
 
 
 def test_a_rehearsal_that_was_given_up_is_not_clean(run: Run) -> None:
-    """Even where nothing is wrong so far."""
+    """Even where nothing is wrong so far; what was still to be done is not lost, what nobody knows of is."""
     run.chaos = msgspec.structs.replace(CHAOS, ended=False)
     verdict = run.judge()
-    assert not verdict.clean
+    assert (verdict.clean, verdict.faults) == (False, {})
     assert verdict.lines()[0] == "NOT CLEAN after 60 s, given up before its end"
+    verdict = _lost(run)
+    assert (verdict.clean, verdict.faults, verdict.unfinished) == (False, {}, 1)
+    assert verdict.lines()[1].endswith("; 1 were still to be done")
+    assert _not_there(run).faults == {"lost": ("E",)}
 
 
 def test_a_short_rehearsal_claims_nothing_of_growth(run: Run) -> None:

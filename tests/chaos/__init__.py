@@ -87,6 +87,8 @@ dialogs that nobody answers, and alert boxes without end
     chaos/test_children.py::test_a_child_that_goes_wrong_costs_one_attempt[unanswered-dialog]
     worker/test_worker.py::test_alert_boxes_without_end_are_left_behind
     chaos/test_site_troubles.py::test_what_is_harmless_costs_nothing
+variables in the environment that mislead the driver
+    chaos/test_site_troubles.py::test_what_is_harmless_costs_nothing
 a handler of events raises
     chaos/test_children.py::test_a_child_that_goes_wrong_costs_one_attempt[handler-that-raises]
 a download stalls

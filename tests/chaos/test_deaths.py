@@ -75,7 +75,7 @@ def test_a_child_killed_beside_its_frozen_browser_leaves_no_browser(begin: Begin
 
 @pytest.mark.long
 def test_a_supervisor_killed_beside_frozen_browsers_leaves_nothing(begin: Begin, open_site: OpenSite) -> None:
-    """The guardian ends what cannot end itself, within 40 seconds; the same command then completes the night."""
+    """With child and driver killed as well the guardian alone can end them, within 40 seconds; the night goes on."""
     site = open_site(8)
     run = begin(site.url, task_timeout=60, stuck_threshold=90, step_patience=0)
     site.order("hold")
@@ -84,6 +84,8 @@ def test_a_supervisor_killed_beside_frozen_browsers_leaves_nothing(begin: Begin,
     frozen = run.strike("browser", signal.SIGSTOP) + run.strike("browser", signal.SIGSTOP, slot=2)
     assert len(frozen) >= 2
     run.send(signal.SIGKILL)
+    for victim in run.find("child") + run.find("driver"):
+        linux.send_signal(victim.pid, victim.start_time, signal.SIGKILL)
     run.end()
     run.check_orphans(40)
     site.order("release")

@@ -26,19 +26,30 @@ def test_what_strikes_once_costs_its_reference_one_attempt(begin: Begin, open_si
 
 
 def test_what_is_harmless_costs_nothing(begin: Begin, open_site: OpenSite) -> None:
-    """Alert boxes, windows of their own, pages that send the browser on and slow ones: one attempt each."""
+    """Alert boxes, windows of their own, pages that send the browser on and slow ones: one attempt each.
+
+    Nor do variables that would make the browser's driver show a window, ask elsewhere for a browser, talk, or end.
+    """
     site = open_site(12, "alert=0.2,target-blank=0.2,meta-refresh=0.3,slow=0.1")
     run = begin(site.url)
+    run.environ |= {"PWDEBUG": "1", "SELENIUM_REMOTE_URL": "http://127.0.0.1:9", "DEBUG": "pw:*"}
+    run.environ["NODE_OPTIONS"] = "--no-such-option"
     assert run.run() == 0, run.said + run.log
     entries = run.check(site.truth)
     assert {entry.attempts for entry in entries.values()} == {1}
     assert site.log()["faults"].keys() == {"alert", "target-blank", "meta-refresh", "slow"}, "each has struck"
     assert not run.causes + run.excused
+    assert "pw:" not in run.said
 
 
 @pytest.mark.parametrize(
     ("fault", "kind", "attempts"),
-    [("gone", "not_found", 1), ("always-500", "server_error", 3), ("always-truncated", "document_invalid", 3)],
+    [
+        ("gone", "not_found", 1),
+        ("always-500", "server_error", 3),
+        ("always-truncated", "document_invalid", 3),
+        ("renderer-crash:always", "page_crashed", 3),
+    ],
 )
 @pytest.mark.long
 def test_what_is_broken_for_good_has_failed_with_its_cause(

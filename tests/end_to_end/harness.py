@@ -43,6 +43,8 @@ LONGEST = 120.0
 """Seconds that a test waits for anything: so much that only a mistake takes longer, on a busy machine too."""
 ORPHANS = 45.0
 """Seconds in which all that a killed supervisor left is gone; 40 are promised where a browser was frozen."""
+SOON = 25.0
+"""The same where none was: 5 are promised, of a machine that has nothing else to do."""
 _BUSY = 60.0
 """Seconds that a machine with other work may add to the recovery of a reference."""
 
@@ -134,6 +136,7 @@ class Night:
         self._settings = chosen
         self._port = urlsplit(url).port
         self.said = ""
+        self._killed = False
         self.wrapper: list[str] = []
         """The command that gives the supervisor, and all it starts, the surroundings that a test is about."""
         self.process: subprocess.Popen[str] | None = None
@@ -159,9 +162,12 @@ class Night:
         """Wait for the supervisor's end; return its exit code."""
         assert self.process is not None
         try:
-            return self.process.wait(limit)
+            code = self.process.wait(limit)
         finally:
             self.said = self.folder.with_name(f"{self.folder.name}.out").read_text()
+        self._killed |= code < 0  # what it leaves behind may complain until it is gone
+        assert self._killed or "Traceback" not in self.said, self.said
+        return code
 
     def run(self, *more: str) -> int:
         """Start the supervisor, wait for its end, return its exit code."""
@@ -282,7 +288,7 @@ class Night:
         lost = sum(float(self._settings[key]) for key in keys)
         return min((attempts - 1) * lost + float(self._settings["task-timeout"]) + _BUSY, LONGEST)
 
-    def check_orphans(self, limit: float = ORPHANS) -> None:
+    def check_orphans(self, limit: float = SOON) -> None:
         """Assert that what a killed supervisor left, processes and temporary files, is gone so many seconds later."""
         self.check_no_process(limit)
         assert self.litter() == [], "temporary files outlived the supervisor"
@@ -313,7 +319,7 @@ class Night:
         if self.process is None or (code := self.process.poll()) is None:
             return  # it goes on: `close` ends it
         if code < 0:
-            self.check_orphans()
+            self.check_orphans(ORPHANS)
         elif self.tracking.run.run_id:
             self.check_nothing_left()
         else:
