@@ -155,7 +155,8 @@ a pid is given out again
     chaos/test_machine_troubles.py::test_a_stranger_with_the_pid_of_a_dead_worker_is_left_alone
     shell/test_trees.py::test_pids_used_again_are_strangers
 no server, for a moment or for long
-    chaos/test_site_troubles.py::test_an_outage_charges_no_attempt
+    chaos/test_site_troubles.py::test_an_outage_charges_no_attempt[errors]
+    chaos/test_site_troubles.py::test_an_outage_charges_no_attempt[closed]
     chaos/test_outside.py::test_a_site_that_crashes_and_comes_back_costs_nobody_an_attempt
     chaos/test_outside.py::test_a_site_that_stays_down_is_asked_with_growing_pauses
     chaos/test_outside.py::test_the_last_reference_pays_nothing_for_an_outage

@@ -11,6 +11,7 @@ from tests.end_to_end.harness import ROOT, Night, Site, until
 RECIPES = ROOT / "tests" / "end_to_end" / "recipes.py"
 Begin = Callable[..., Night]
 OpenSite = Callable[..., Site]
+LONG = pytest.mark.long
 
 
 def test_what_strikes_once_costs_its_reference_one_attempt(begin: Begin, open_site: OpenSite) -> None:
@@ -142,8 +143,8 @@ def test_a_site_that_asks_for_patience_gets_it(begin: Begin, open_site: OpenSite
 @pytest.mark.parametrize(
     ("mode", "excused"),
     [
-        ("503", {"server_error", "download_refused", "rate_limited"}),
-        pytest.param("close", {"network", "document_stalled", "step_timeout", "timeout"}, marks=pytest.mark.long),
+        pytest.param("503", {"server_error", "download_refused", "rate_limited"}, id="errors"),
+        pytest.param("close", {"network", "document_stalled", "step_timeout", "timeout"}, id="closed", marks=LONG),
     ],
 )
 def test_an_outage_charges_no_attempt(mode: str, excused: set[str], begin: Begin, open_site: OpenSite) -> None:
