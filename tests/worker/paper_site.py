@@ -55,6 +55,9 @@ BODIES = {
         f'<a class=click target=_blank data-name={number}.pdf href="/attached/{number}.pdf">a</a>'
         for number in range(200)
     ),
+    "restless": """<a class=document href="/pdf/a.pdf">a</a><script>
+        for (let n = 0; n < 4; n++) window.open(`/restless?n=${n}`)
+    </script>""",
     "inline": '<a class=click data-name=i.pdf href="/pdf/i.pdf">a</a>',
     "inline-fetch": '<a class=document href="/pdf/i.pdf">a</a>',
     "inline-blank": '<a class=click data-name=i.pdf target=_blank href="/pdf/i.pdf">a</a>',
@@ -137,7 +140,11 @@ class PaperSite(LotSite):
             "/protected.pdf": self.protected,
             "/photo.php": self.photo,
             "/nothing": self.nothing,
+            "/restless": self.restless,
         }
+
+    async def restless(self, _request: web.Request) -> Answer:
+        return web.Response(text="<meta http-equiv=refresh content=0>on and on", content_type="text/html")
 
     async def moved(self, request: web.Request) -> Answer:
         raise web.HTTPFound(f"{self.elsewhere}/elsewhere/invoice%20{request.query['part']}.pdf?{request.query_string}")
