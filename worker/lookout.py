@@ -25,18 +25,26 @@ _QUALITY = 55
 _SCALE = 0.5
 
 
-async def look_out(browser: Browser, path: Path, interval: float, at_work: Callable[[], bool]) -> None:
-    """Keep a small JPEG of the page at `path`, at most `interval` seconds old while there is work, for ever.
+class Frame:
+    """Where the picture hangs: its folder is the supervisor's, and only its owner may look into it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        """Another one once a spare has got its slot."""
+
+
+async def look_out(browser: Browser, frame: Frame, interval: float, at_work: Callable[[], bool]) -> None:
+    """Keep a small JPEG of the page in `frame`, at most `interval` seconds old while there is work, for ever.
 
     Args:
         browser: whose page.
-        path: of the picture; its folder is the supervisor's, and only its owner may look into it.
+        frame: where the picture is to be.
         interval: seconds from one to the next.
         at_work: there is an attempt in hand.
     """
     while True:
         if at_work() and _is_calm(browser):
-            await _take(browser.page, path)
+            await _take(browser.page, frame.path)
             await asyncio.sleep(interval)
         else:
             await asyncio.sleep(min(interval, _LOOK_EVERY))

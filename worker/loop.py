@@ -18,7 +18,7 @@ from worker.heartbeat import Kin, end_at_once, pulse
 from worker.journal import Journal
 from worker.kit import Kit
 from worker.loading import load_site, recipe_file
-from worker.lookout import look_out
+from worker.lookout import Frame, look_out
 from worker.masking import Mask
 from worker.protocol import (
     Adopt,
@@ -81,8 +81,9 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
     worker = Worker(kit, journal, wire.send, settings, recipe_file(site))
     beats = pulse(settings.heartbeat_interval, worker.heartbeat, wire.send)
     helpers = [asyncio.create_task(beats, name="the pulse")]
+    frame = Frame(Path(settings.picture_file))
     if settings.picture_file:
-        pictures = look_out(browser, Path(settings.picture_file), settings.picture_interval, lambda: worker.at_work)
+        pictures = look_out(browser, frame, settings.picture_interval, lambda: worker.at_work)
         helpers.append(asyncio.create_task(pictures, name="the look-out"))
     for helper in helpers:
         helper.add_done_callback(_log_end)
@@ -90,7 +91,7 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
         wire.send(await browser.start())
         _watch_driver(kin)
         wire.send(Ready())
-        return await _serve(inbox, worker, browser, wire, journal)
+        return await _serve(inbox, worker, browser, wire, journal, frame=frame)
     except asyncio.CancelledError:
         logger.info("asked to end by a signal")
         return Exit.CLEAN
@@ -111,12 +112,19 @@ async def run(connection: Connection, settings: WorkerSettings, kin: Kin, journa
 
 
 async def _serve(
-    inbox: "asyncio.Queue[Inbound | BrowserGone]", worker: Worker, browser: Browser, wire: Wire, journal: Journal
+    inbox: "asyncio.Queue[Inbound | BrowserGone]",
+    worker: Worker,
+    browser: Browser,
+    wire: Wire,
+    journal: Journal,
+    *,
+    frame: Frame,
 ) -> Exit:
     while True:
         match await inbox.get():
             case Adopt() as place:
                 journal.move(place)
+                frame.path = Path(place.picture_file)
                 wire.send(worker.heartbeat())
             case Assign() as assign:
                 await worker.assign(assign)

@@ -76,6 +76,8 @@ class Adopt(ToWorker, frozen=True, tag=True):
     slot: Count
     incarnation: Count
     log_file: Text
+    picture_file: Text = ""
+    """Where pictures of its page go from now on, where it takes some."""
 
 
 class LogIn(ToWorker, frozen=True, tag=True):

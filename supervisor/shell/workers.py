@@ -139,9 +139,10 @@ class LocalWorkers:
         del self.members[_SPARE, spare.process.incarnation]
         self.members[slot, incarnation] = spare
         spare.process.slot, spare.process.incarnation = slot, incarnation
-        log_file = self._settings_for(slot, incarnation).log_file
-        spare.settings = msgspec.structs.replace(spare.settings, log_file=log_file)
-        self.send(slot, incarnation, Adopt(slot, incarnation, log_file))
+        place = self._settings_for(slot, incarnation)
+        log_file, picture_file = place.log_file, place.picture_file
+        spare.settings = msgspec.structs.replace(spare.settings, log_file=log_file, picture_file=picture_file)
+        self.send(slot, incarnation, Adopt(slot, incarnation, log_file, picture_file))
 
     def _end_spare(self, spare: Member) -> None:
         self._spare = None

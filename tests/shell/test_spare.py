@@ -36,7 +36,8 @@ def obedient(connection: Connection, _: WorkerSettings) -> None:
     while data := os.read(pipe, 65_536):
         for message in decoder.feed(data):
             if isinstance(message, Adopt):
-                os.write(pipe, encode(StartFailed(f"{message.slot} {message.incarnation} {message.log_file}")))
+                files = f"{Path(message.log_file).name} {Path(message.picture_file).name}"
+                os.write(pipe, encode(StartFailed(f"{message.slot} {message.incarnation} {files}")))
 
 
 def short_lived(connection: Connection, _: WorkerSettings) -> None:
@@ -103,7 +104,8 @@ def fleet(tmp_path: Path) -> Iterator[Callable[[Target], Fleet]]:
         def settings(slot: int, incarnation: int) -> WorkerSettings:
             folder = temp / f"w{slot}-{incarnation}"
             made = fake.settings(folder, slot=slot, marker=f"{fake.MARK}.{slot}.{incarnation}")
-            return msgspec.structs.replace(made, log_file=f"worker-{slot}.log")
+            files = {"log_file": f"worker-{slot}.log", "picture_file": f"worker-{slot}.jpg"}
+            return msgspec.structs.replace(made, **{name: str(tmp_path / file) for name, file in files.items()})
 
         def make(target: Target) -> Fleet:
             inbox = stack.enter_context(closing(Inbox()))
@@ -138,7 +140,7 @@ def test_a_spare_steps_into_the_place_of_a_worker(fleet: Callable[[Target], Flee
     assert there.events == [
         WorkerSpoke(3, 8, Hello(VERSION, 1)),
         WorkerSpoke(3, 8, Ready()),
-        WorkerSpoke(3, 8, StartFailed("3 8 worker-3.log")),
+        WorkerSpoke(3, 8, StartFailed("3 8 worker-3.log worker-3.jpg")),
     ]
     there.local.kill(Kill(3, 8, "the test is over", evidence=False))
     there.until(lambda: TreeGone(3, 8) in there.events, "the end of its tree")
