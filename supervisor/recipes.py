@@ -13,6 +13,7 @@ import msgspec
 
 from supervisor import external
 from supervisor.errors import UserError
+from supervisor.shell import files
 from supervisor.views.text import is_text
 
 _DEADLINE = 60.0
@@ -145,9 +146,8 @@ def secrets(recipe: Recipe, environ: Mapping[str, str]) -> dict[str, str]:
 
 def _check_file(name: str, file: str) -> None:
     try:
-        with Path(file).open("rb") as secret:
-            mode = os.fstat(secret.fileno()).st_mode
-            empty = not secret.read(1)
+        empty = not files.read(Path(file), 1)
+        mode = Path(file).stat().st_mode
     except OSError as error:
         raise RecipeError(
             f"{name}_FILE names {file}, which cannot be read: {(error.strerror or '').lower()}"

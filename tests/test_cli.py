@@ -174,7 +174,7 @@ def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_secret_is_named(recipe: Path, tmp_path: Path) -> None:
-    """Unset, in a file that is missing, readable by others, or empty: exit 2, the variable named, no value shown."""
+    """Unset, or its file is missing, open to others, empty or a pipe: exit 2, the variable named, no value shown."""
     target, site = str(tmp_path / "night"), f"{recipe}:Chatty"
     assert "set the environment variable LOT_PASSWORD, or LOT_PASSWORD_FILE" in refused(
         "start", site, "--run-dir", target
@@ -190,6 +190,9 @@ def test_a_missing_secret_is_named(recipe: Path, tmp_path: Path) -> None:
     secret.write_text("")
     secret.chmod(0o600)
     assert "is empty" in refused(*refuse, environ={"LOT_PASSWORD_FILE": str(secret)})
+    secret.unlink()
+    os.mkfifo(secret, 0o600)  # it can be read once, and is needed by every worker
+    assert "no ordinary file" in refused(*refuse, environ={"LOT_PASSWORD_FILE": str(secret)})
 
 
 def test_a_run_directory_that_cannot_be_one_is_refused(recipe: Path, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import contextlib
 import importlib
 import inspect
 import json
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +25,8 @@ from worker.sites.declarative.reading import read
 BUILT_IN = {"demo": ("worker.sites.demo.recipe", "Demo")}
 """Names of the recipes that come with the program."""
 
+_LONGEST_NAME = 200
+_LONGEST_URL = 8_000
 _MOST = 10_000
 """Documents of one reference, as many as a recipe in TOML may name and a message can tell of."""
 
@@ -76,8 +80,15 @@ def _make(module: ModuleType, class_name: str, spec: str) -> Site:
         raise
     except BaseException as error:
         raise RecipeError(f"the recipe {source} raised {where(error, source)} while {class_name}() was made") from error
-    _check_attributes(site, class_name, source)
-    _check_sessions(site, class_name, source)
+    try:
+        _check_texts(site, class_name, source)
+        _check_attributes(site, class_name, source)
+        _check_sessions(site, class_name, source)
+    except (KeyboardInterrupt, RecipeError):
+        raise
+    except BaseException as error:  # an attribute may be a property, which is the recipe's own code
+        what = f"while the attributes of {class_name} were read"
+        raise RecipeError(f"the recipe {source} raised {where(error, source)} {what}") from error
     return site
 
 
@@ -85,16 +96,34 @@ def _is_recipe(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, Site) and value is not Site
 
 
-def _check_attributes(site: Site, class_name: str, source: str) -> None:
+def _check_texts(site: Site, class_name: str, source: str) -> None:
     for attribute in ("name", "start_url"):
         value = getattr(site, attribute, None)
         if not isinstance(value, str) or not value:
             raise RecipeError(f"{class_name} in the recipe {source} needs {attribute}, a text that is not empty")
-    if not site.start_url.startswith(("http://", "https://")):
+    for attribute, most in (("name", _LONGEST_NAME), ("start_url", _LONGEST_URL), ("login_url", _LONGEST_URL)):
+        value = getattr(site, attribute)
+        if not isinstance(value, str):
+            raise RecipeError(f"{class_name}.{attribute} in the recipe {source} must be a text")
+        if len(value) > most or not value.isprintable():
+            raise RecipeError(
+                f"{class_name}.{attribute} in the recipe {source} is {value[:60]!r}; a text of up to {most:,}"
+                " characters, none of them for the control of a terminal, is needed"
+            )
+    if not re.match(r"https?://[^/?#]", site.start_url):
         raise RecipeError(f"{class_name}.start_url in the recipe {source} is {site.start_url!r}; http(s)://… is needed")
-    login_url: object = site.login_url
-    if not isinstance(login_url, str):
-        raise RecipeError(f"{class_name}.login_url in the recipe {source} must be a text")
+
+
+def _check_attributes(site: Site, class_name: str, source: str) -> None:
+    for method in ("log_in", "is_logged_in", "export_inventory", "process", "request_headers"):
+        # What a decorator made may return something to be awaited all the same.
+        if inspect.isfunction(found := getattr(type(site), method)) and not _may_be_awaited(found):
+            raise RecipeError(f"{class_name}.{method} in the recipe {source} is no async def, and one is needed")
+    for attribute in ("images", "exports"):
+        if type(value := getattr(site, attribute)) is not bool:
+            raise RecipeError(
+                f"{class_name}.{attribute} in the recipe {source} is {value!r:.60}; True or False is needed"
+            )
     names: object = site.secrets  # whatever somebody wrote there
     if not isinstance(names, tuple | list) or not all(isinstance(name, str) and name for name in names):
         raise RecipeError(f"{class_name}.secrets in the recipe {source} must be a tuple of names")
@@ -116,6 +145,12 @@ def _check_attributes(site: Site, class_name: str, source: str) -> None:
             f"{class_name}.document_formats in the recipe {source} is {formats!r}; a tuple of"
             f" {', '.join(known)} is needed"
         )
+
+
+def _may_be_awaited(function: Callable[..., object]) -> bool:
+    return (
+        inspect.iscoroutinefunction(function) or "<locals>" in function.__qualname__ or hasattr(function, "__wrapped__")
+    )
 
 
 def _check_sessions(site: Site, class_name: str, source: str) -> None:

@@ -104,7 +104,6 @@ def _value(name: str, environ: Mapping[str, str]) -> bytes:
     if value := environ.get(name):
         return value.encode("utf-8", "surrogateescape")
     try:
-        with Path(environ.get(f"{name}_FILE", "")).open("rb") as file:
-            return file.read(_LARGEST).rstrip(b"\r\n")
+        return files.read(Path(environ.get(f"{name}_FILE", "")), _LARGEST).rstrip(b"\r\n")
     except OSError:  # the command line has checked that it is there; whoever logs in says what is wrong with it
         return b""

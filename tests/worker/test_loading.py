@@ -1,6 +1,7 @@
 """A recipe that cannot be used is refused with one sentence before anything starts."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,15 @@ def test_the_built_in_one_is_found_by_its_name() -> None:
         (GOOD.replace('name = "lot"', "pass"), "needs name"),
         (GOOD.replace('start_url = "https://lot.example/inventory"', "pass"), "needs start_url"),
         (GOOD.replace("https://lot.example", "ftp://lot"), "http(s)://"),
+        (GOOD.replace("https://lot.example/inventory", "https://"), "http(s)://"),
+        (GOOD.replace('name = "lot"', "name = 'x' * 10_000_000"), "up to 200 characters"),
+        (GOOD.replace('name = "lot"', "name = 'a\\x1b[2J'"), "none of them for the control of a terminal"),
+        (GOOD.replace('name = "lot"', "name = '\\ud800'"), "none of them for the control of a terminal"),
+        (GOOD + "    login_url = None\n", "login_url in the recipe"),
+        (GOOD + "    images = 'no'\n", "True or False is needed"),
+        (GOOD + "    exports = 1\n", "True or False is needed"),
+        (GOOD + "    def process(self, visit, reference): ...\n", "process in the recipe"),
+        (GOOD + "    @property\n    def name(self): return 1 / 0\n", "division by zero (lot.py:13)"),
         (GOOD.replace('("LOT_USER",)', '("LOT_USER")'), "must be a tuple of names"),
         (GOOD + "    def __init__(self): raise OSError('no')\n", "while Lot() was made"),
         (GOOD + "    fewest_documents = -1\n", "must be a number"),
@@ -85,6 +95,23 @@ def test_a_bad_recipe_gets_one_sentence(tmp_path: Path, text: str, said: str) ->
     assert said in str(caught.value)
     assert "lot.py" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_method_that_a_decorator_made_is_taken(tmp_path: Path) -> None:
+    """What it returns may be something to be awaited, which only the call shows."""
+    twice = "def twice(method):\n    return lambda *given: method(*given)\n"
+    text = GOOD.replace("    async def process", "    @twice\n    async def process")
+    assert load_site(write(tmp_path, twice + text)).name == "lot"
+
+
+def test_a_pipe_in_the_place_of_a_recipe_is_not_waited_for(tmp_path: Path) -> None:
+    """In TOML and in Python."""
+    for name in ("lot.toml", "lot.py"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(RecipeError, match="is no ordinary file"):
+        load_site(str(tmp_path / "lot.toml"))
+    with pytest.raises(RecipeError, match="a Python file is needed"):
+        load_site(f"{tmp_path / 'lot.py'}:Lot")
 
 
 @pytest.mark.parametrize(

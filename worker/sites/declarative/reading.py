@@ -45,6 +45,8 @@ def read(file: FilePath) -> Source:
     Raises:
         RecipeError: it cannot be read, is no TOML or no sound recipe.
     """
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise RecipeError(f"the recipe {file} is no ordinary file; a TOML file is needed")  # a pipe would be waited for
     try:
         with file.open("rb") as opened:
             content = opened.read(_LARGEST + 1)
