@@ -2,10 +2,13 @@
 
 import contextlib
 import itertools
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from supervisor import bytecode
@@ -16,6 +19,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So a shell starts what it runs in the background. What the tests start would inherit it, and be deaf to Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 bytecode.keep()  # for the processes that the tests start, some of which are no program's
+# The tests start hundreds of browsers, and each one's driver would be compiled anew: a fifth of what its start takes.
+os.environ.setdefault("NODE_COMPILE_CACHE", str(Path(sys.prefix) / "node"))
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(trylast=True)

@@ -158,7 +158,6 @@ no server, for a moment or for long
     chaos/test_site_troubles.py::test_an_outage_charges_no_attempt[errors]
     chaos/test_site_troubles.py::test_an_outage_charges_no_attempt[closed]
     chaos/test_outside.py::test_a_site_that_crashes_and_comes_back_costs_nobody_an_attempt
-    chaos/test_outside.py::test_a_site_that_stays_down_is_asked_with_growing_pauses
     chaos/test_outside.py::test_the_last_reference_pays_nothing_for_an_outage
 a page that speaks of maintenance in place of every document
     chaos/test_site_troubles.py::test_a_page_in_place_of_every_document_charges_nobody

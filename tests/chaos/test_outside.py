@@ -28,20 +28,27 @@ def _starts(run: Night) -> list[float]:
 
 @pytest.mark.long
 def test_a_site_that_crashes_and_comes_back_costs_nobody_an_attempt(begin: Begin, open_site: OpenSite) -> None:
-    """Connections are refused, then the site is back and has forgotten every session: one attempt each."""
+    """Connections are refused, then the site is back and has forgotten every session: one attempt each.
+
+    Meanwhile each look at it comes after a pause twice as long.
+    """
     site = open_site(20)
-    run = begin(site.url, workers=3)
+    run = begin(site.url, workers=3, breaker_pause=1)
     run.start()
     run.wait_for_completed(2)
     site.crash()
-    until(lambda: run.status and run.status.site.state not in {"up", "unknown"}, "the breaker opens")
+    said = "nothing is handed out for "
+    run.wait_for_log(said, 4)
+    assert run.status is not None
+    assert run.status.site.state not in {"up", "unknown"}
     site.start_again()
     assert run.end() == 0, run.said + run.log
     entries = run.check(site.truth)
     assert {entry.attempts for entry in entries.values()} == {1}
     # A click in that moment brings no download, which is all that its worker can tell.
     assert run.excused.keys() <= {"network", "session_expired", "document_stalled"}, run.excused
-    assert "nothing is handed out for" in run.log
+    pauses = [line.rpartition(said)[2] for line in run.log.splitlines() if said in line]
+    assert pauses[:4] == ["1 s", "2 s", "4 s", "8 s"], run.log
 
 
 def test_the_last_reference_pays_nothing_for_an_outage(begin: Begin, open_site: OpenSite) -> None:
@@ -207,20 +214,3 @@ def test_without_names_nobody_pays(names: Path, begin: Begin, open_site: OpenSit
     names.write_text(_KNOWN)
     assert run.end() == 0, run.said + run.log
     assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
-
-
-@pytest.mark.long
-def test_a_site_that_stays_down_is_asked_with_growing_pauses(begin: Begin, open_site: OpenSite) -> None:
-    """Each look at it comes after a pause twice as long, and when it is back everything takes one attempt."""
-    site = open_site(20)
-    run = begin(site.url, workers=3, breaker_pause=1)
-    run.start()
-    run.wait_for_completed(2)
-    site.crash()
-    said = "nothing is handed out for "
-    run.wait_for_log(said, 4)
-    site.start_again()
-    assert run.end() == 0, run.said + run.log
-    assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
-    pauses = [line.rpartition(said)[2] for line in run.log.splitlines() if said in line]
-    assert pauses[:4] == ["1 s", "2 s", "4 s", "8 s"], run.log

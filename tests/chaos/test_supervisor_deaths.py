@@ -26,7 +26,7 @@ def _has_asked(run: Night, site: Site, requests: int) -> bool:
 def test_a_supervisor_killed_at_random_instants_completes_all_the_same(begin: Begin, open_site: OpenSite) -> None:
     """During starts, login, export and work; what the killed one left is gone, and little is done twice."""
     dice = random.Random(20)  # noqa: S311 - to be repeated from its seed, no secret
-    site = open_site(80)
+    site = open_site(40)
     run = begin(site.url)
     kills = 0
     for _ in range(4):

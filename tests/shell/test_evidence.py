@@ -90,7 +90,7 @@ def test_evidence_that_cannot_be_saved_is_said(spawn: Spawn, tmp_path: Path) -> 
     """Whatever cannot be saved becomes a sentence, because the killing must go on."""
     child = spawn(fake.sleeper)
     (tmp_path / "file").write_text("")
-    tree, log = fake.tree_of(child), tmp_path / "worker.log"
+    tree, log = fake.tree_of(child), tmp_path / "no.log"
     said = evidence.collect(tree, tmp_path / "stack.txt", log, tmp_path / "file" / "attempt-1", "stuck")
     assert len(said) == 1
     assert said[0].startswith("no evidence could be saved: ")
