@@ -4,7 +4,6 @@ import difflib
 from pathlib import Path
 
 import click
-import msgspec
 
 from supervisor.commands import options
 from supervisor.errors import Exit, UserError
@@ -13,7 +12,7 @@ from supervisor.shell.run_directory import RunDirectory
 from supervisor.shell.selection import known_kind
 from supervisor.views import story
 from supervisor.views.status import read_status
-from supervisor.views.text import clean
+from supervisor.views.text import clean, json_text
 
 _LOOKED_AT = 100_000
 """References among which the nearest name is looked for."""
@@ -47,7 +46,7 @@ def command(run_dir: Path, ref: str | None, *, kind: str | None, as_json: bool) 
     directory = RunDirectory.existing(run_dir)
     with LedgerReader(directory.ledger) as reader:
         if ref is None:
-            found_failed = (msgspec.json.encode(row).decode() for row in reader.failures(kind))
+            found_failed = (json_text(row, indent=0) for row in reader.failures(kind))
             for line in found_failed if as_json else story.failures(directory, reader, kind):
                 click.echo(line)
             return Exit.COMPLETED
@@ -55,7 +54,7 @@ def command(run_dir: Path, ref: str | None, *, kind: str | None, as_json: bool) 
         if found is None:
             raise UserError(f"the run has no reference {clean(ref)!r}{_nearest(reader, ref)}")
         if as_json:
-            click.echo(msgspec.json.format(msgspec.json.encode(found).decode(), indent=2))
+            click.echo(json_text(found))
             return Exit.COMPLETED
         status = read_status(directory.status)
         setting = story.Setting(directory.owner() is not None, status.run.max_attempts if status else 0)

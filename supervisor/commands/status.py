@@ -19,7 +19,7 @@ from supervisor.views import progress, story
 from supervisor.views.clerk import PlainReporter
 from supervisor.views.screen import Screen, can_draw
 from supervisor.views.status import RunView, Snapshot, Totals, is_running, read_status
-from supervisor.views.text import as_typed, clean, number, plural
+from supervisor.views.text import as_typed, clean, json_text, number, plural
 
 _PAUSE = 0.5
 _FEW = 10
@@ -63,7 +63,7 @@ def command(run_dir: Path, as_json: bool, watch: bool) -> None:  # noqa: FBT001 
     answer = _ask(directory)
     if as_json:
         content = {"running": answer.running, **msgspec.to_builtins(answer.snapshot)}
-        click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2))
+        click.echo(json_text(content))
     else:
         console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
         console.print(_picture(answer, 1000))

@@ -74,12 +74,14 @@ class Tree:
         The report is untrusted: a pid that is not a descendant of the child and leader of its session changes nothing.
 
         Returns:
-            True when the session is remembered now.
+            True when the session is remembered now and was not before.
         """
         leader = linux.stat(pid)
         if leader is None or leader.session != pid or not self._descends(leader):
             return False
         with self._lock:
+            if self._sessions.get(pid, (None,))[0] == leader.start_time:
+                return False  # a worker may say so a thousand times
             self._sessions[pid] = (leader.start_time, 0)
         return True
 

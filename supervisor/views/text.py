@@ -1,16 +1,38 @@
 """Words and figures as people read them on a terminal; what comes from a site is made harmless first."""
 
+import json
 import unicodedata
 from pathlib import Path
 
+import msgspec
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _THOUSAND = 1000
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Categories of letters that are none: they move a cursor, change a colour, reverse a line."""
 
 
 def clean(text: str, limit: int = 200) -> str:
     """Return text that cannot move a cursor, change a colour, reverse a line or flood the screen."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join("�" if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else letter for letter in cut)
+    return "".join("�" if unicodedata.category(letter) in _INVISIBLE else letter for letter in cut)
+
+
+def json_text(value: object, indent: int = 2) -> str:
+    """Return JSON for a terminal or a program: what `clean` replaces is escaped in it, so that nothing is lost.
+
+    Args:
+        value: what is to be told.
+        indent: 0 for one line.
+    """
+    encoded = msgspec.json.encode(value)
+    text = (msgspec.json.format(encoded, indent=indent) if indent else encoded).decode()
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(
+        json.dumps(letter)[1:-1] if unicodedata.category(letter) in _INVISIBLE and letter != "\n" else letter
+        for letter in text
+    )
 
 
 def as_typed(path: Path) -> str:

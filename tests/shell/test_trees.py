@@ -76,6 +76,7 @@ def test_a_reported_browser_session_is_found_without_its_leader(spawn: Spawn) ->
     told = fake.hear_json(child)
     tree = fake.tree_of(child)
     assert tree.add_session(told["leader"])
+    assert not tree.add_session(told["leader"]), "said again, it is nothing new"
     child.send(b"x")
     fake.hear_json(child)
     os.kill(child.pid, signal.SIGKILL)

@@ -1,13 +1,14 @@
 """The progress display: fits 80 columns, needs no colour, and says the same in one plain line."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
 
 from supervisor.views import progress
 from supervisor.views.status import MetricsView, Notice, SiteView, Snapshot, Totals, WorkerView
-from supervisor.views.text import clean, duration, size
+from supervisor.views.text import clean, duration, json_text, size
 from tests.views.snapshots import busy, run_view
 
 
@@ -120,3 +121,12 @@ def test_a_run_that_finds_its_number_of_workers_says_how_many_it_wants() -> None
     assert " running with 3 workers (auto): " in progress.plain(snapshot)
     assert "auto" not in progress.plain(busy(run=run_view(workers_auto=True, workers_wanted=3, state="finished")))
     assert "auto" not in progress.plain(busy(run=run_view(workers_wanted=3)))
+
+
+def test_json_for_a_terminal_moves_no_cursor_and_loses_nothing() -> None:
+    """What a site has said may stand there: control characters of any plane, and text that turns its direction."""
+    said = {"message": "\x1b[2J \x9b31m \u202e \u2028 \U000e0001 é ü 車\n\x7f"}
+    for text in (json_text(said), json_text(said, indent=0)):
+        assert json.loads(text) == said
+        assert "é ü 車" in text
+        assert clean(text.replace("\n", ""), len(text)) == text.replace("\n", "")
