@@ -17,6 +17,7 @@ from supervisor.core.commands import Finish
 from supervisor.errors import UserError
 from supervisor.plan import Plan
 from supervisor.shell import login_memory
+from supervisor.shell.inbox import Signals
 from supervisor.shell.run_directory import RunDirectory
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -85,7 +86,7 @@ def start(path: Path) -> Answer:
             return Answer(code, "", f"{complaint.getvalue()}{sentence}\n")
 
 
-def up_to_the_first_worker(one: night._Night) -> Finish:
+def up_to_the_first_worker(one: night._Night, _signals: Signals) -> Finish:
     """Stand in for the work of a night: what is read before it begins, and nothing else."""
     backlog = one._ledger.backlog(0.0)
     night._metrics(one._directory)
