@@ -167,7 +167,12 @@ def _clock() -> Check:
     kept = host.clock_is_kept()
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     if kept is False:
-        return Check("clock", "warning", f"{now}, kept right by nothing", "only the times in records suffer")
+        return Check(
+            "clock",
+            "warning",
+            f"{now}, kept right by nothing",
+            "times in records, --finish-by and --quiet-hours go by it",
+        )
     return Check("clock", "ok", now if kept is None else f"{now}, kept right")
 
 

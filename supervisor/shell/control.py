@@ -178,6 +178,8 @@ class Control:
                 selected, pending.selected = pending.selected, None
                 try:
                     entries = tuple(selected.result())
+                    if self._run.stage is Stage.FINISHED:
+                        raise UserError("the run has just ended: ask again")  # noqa: TRY301 - as what the ledger says
                     pending.chosen = len(entries)
                     yield RetryRequested(entries)
                 except (UserError, sqlite3.Error) as error:

@@ -19,6 +19,7 @@ from supervisor.core.events import TimePassed, WorkerSpoke
 from supervisor.core.machine import Machine
 from supervisor.core.policy import Policy
 from supervisor.core.records import AttemptFailed, AttemptStarted, Entry, Record
+from supervisor.core.state import Stage
 from supervisor.shell import control
 from supervisor.shell.conductor import Conductor
 from supervisor.shell.control import Control
@@ -344,3 +345,12 @@ def test_a_retry_is_done_although_its_caller_left_at_once(
     desk.turn()
     assert not desk.control._left
     desk.machine.check_invariants()
+
+
+def test_a_retry_that_comes_when_all_is_over_is_refused(desk: Desk, caller: Caller) -> None:
+    """The core hears nothing any more, while its last records are on their way: nobody is told that it was done."""
+    desk.machine.run.stage = Stage.FINISHED
+    caller.ask(do="retry")
+    answer = caller.answer(desk)
+    assert (answer.ok, answer.sentence) == (False, "the run has just ended: ask again")
+    assert desk.machine.run.queue.failed == 1
