@@ -7,10 +7,12 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -23,6 +25,8 @@ URL_VARIABLE = "NIGHTFLEET_DEMO_URL"
 """Names a demo website that runs already; then none is started."""
 _ROOT = Path(__file__).resolve().parents[1]
 _START_DEADLINE = 60.0
+_LAST_SECONDS = 5.0
+_WORDS_LIMIT = 65_536
 _BACKLOG = 512
 _CHUNK = 1024 * 1024
 
@@ -117,12 +121,14 @@ class Website(msgspec.Struct, frozen=True):
 class Coming:
     """The website while it starts: it has an address already, and whoever asks it for something waits. See `begun`."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", url: str, wishes: Wishes) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", url: str, wishes: Wishes, words: IO[bytes]) -> None:
+        """`words` is the file with what it says to standard error."""
         self.environment = {URL_VARIABLE: url}
         """What a worker needs in its environment to visit it."""
         self._process = process
         self._url = url
         self._wishes = wishes
+        self._words = words
         self._website: Website | None = None
 
     def website(self) -> Website:
@@ -133,7 +139,7 @@ class Coming:
             MachineError: it does not start.
         """
         if self._website is None:
-            account = _greeting(self._process).account
+            account = _greeting(self._process, self._words).account
             self._website = Website(self._url, self._wishes, self.environment, self._process.pid, account)
         return self._website
 
@@ -165,23 +171,25 @@ def begun(wishes: Wishes, environ: Mapping[str, str], port: int = 0) -> Iterator
     command += ["--page-time", str(wishes.page_seconds * 1000)] if wishes.page_seconds else []
     command += ["--capacity", str(wishes.capacity), "--crowded", wishes.crowded] if wishes.capacity else []
     command += ["--uniform"] if wishes.uniform else []
-    with listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        process = subprocess.Popen(
-            command,
-            cwd=_ROOT,
-            env=dict(environ),
-            stdin=subprocess.PIPE,  # its other end closes with us: that is how it knows
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(listener.fileno(),),
-            start_new_session=True,  # Ctrl-C is for the supervisor, which still needs the website to finish
-        )
-    with process:
-        try:
-            yield Coming(process, url, wishes)
-        finally:
-            process.kill()  # it has nothing to keep, and nobody is its guest any more
+    # A file, because nobody reads what it says, and a pipe that is full would stop it in mid-answer.
+    with tempfile.TemporaryFile() as words:
+        with listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            process = subprocess.Popen(
+                command,
+                cwd=_ROOT,
+                env=dict(environ),
+                stdin=subprocess.PIPE,  # its other end closes with us: that is how it knows
+                stdout=subprocess.PIPE,
+                stderr=words,
+                pass_fds=(listener.fileno(),),
+                start_new_session=True,  # Ctrl-C is for the supervisor, which still needs the website to finish
+            )
+        with process:
+            try:
+                yield Coming(process, url, wishes, words)
+            finally:
+                process.kill()  # it has nothing to keep, and nobody is its guest any more
 
 
 @contextlib.contextmanager
@@ -196,9 +204,8 @@ def started(wishes: Wishes, environ: Mapping[str, str], port: int = 0) -> Iterat
         yield coming.website()
 
 
-def _greeting(process: "subprocess.Popen[bytes]") -> _Greeting:
+def _greeting(process: "subprocess.Popen[bytes]", words: IO[bytes]) -> _Greeting:
     assert process.stdout is not None  # noqa: S101 - asked for above; for the type checker
-    assert process.stderr is not None  # noqa: S101 - as above
     end = time.monotonic() + _START_DEADLINE
     line = b""
     while not line.endswith(b"\n") and (left := end - time.monotonic()) > 0:
@@ -210,8 +217,11 @@ def _greeting(process: "subprocess.Popen[bytes]") -> _Greeting:
     try:
         return msgspec.json.decode(line, type=_Greeting)
     except msgspec.DecodeError:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it is about to end by itself, with a code that tells
+            process.wait(0.0 if line else _LAST_SECONDS)
         process.kill()
-        said = process.stderr.read(65_536).decode(errors="replace").strip().splitlines()
+        words.seek(0)
+        said = words.read(_WORDS_LIMIT).decode(errors="replace").strip().splitlines()
         last = clean(said[-1].removeprefix("Error: "), 1000) if said else "it said nothing"
         # Exit code 2 is a command line's: what was asked for makes no sense.
         kind = UserError if process.wait() == 2 else MachineError  # noqa: PLR2004 - see above

@@ -34,6 +34,12 @@ def test_the_website_tells_the_truth_and_ends_with_the_block() -> None:
         website.truth()
 
 
+def test_a_website_that_complains_at_length_goes_on() -> None:
+    """Nobody reads what it says, and it must not wait for somebody who does: a night's complaints fill any pipe."""
+    with demo_site.started(Wishes(vehicles=1), {**os.environ, "PYTHONVERBOSE": "1"}) as website:
+        assert len(website.truth().references) == 1
+
+
 def test_faults_that_do_not_exist_are_refused() -> None:
     """The website's own words come through, as wrong usage."""
     with (
