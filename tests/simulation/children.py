@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from supervisor.core.commands import Kill
 from supervisor.core.events import MemoryMeasured, SpawnFailed, TreeGone, WorkerExited, WorkerSpoke
 from tests.simulation.child import Child
+from tests.simulation.errands import Answer, Errands
 from tests.simulation.oracle import demand
 from tests.simulation.trouble import Trouble
 from tests.simulation.work import Work
@@ -12,23 +13,18 @@ from worker.protocol import (
     VERSION,
     Assign,
     BrowserStarted,
-    ErrandFailed,
     ExportInventory,
     Failed,
     Heartbeat,
     Hello,
     Inbound,
-    InventoryExported,
     Kind,
-    LoggedIn,
     LogIn,
     Outbound,
     ProveSession,
     Ready,
     Refresh,
     Revisit,
-    Served,
-    SessionProven,
     ShutDown,
     StartFailed,
     Succeeded,
@@ -52,6 +48,7 @@ class Children:
         self.at_work: dict[str, Child] = {}
         """By reference: who works on it and is not verified dead."""
         self.has = world.night.troubles.__contains__
+        self._errands = Errands(self)
         self._work = Work(self)
         self.start_failures = 0
         self.refusals = 0
@@ -138,14 +135,13 @@ class Children:
                 self._assigned(child, message)
             case LogIn(errand=errand):
                 demand(not self.refusals, "somebody logs in again after the site refused the login")
-                self._on_errand(child, errand, login=True)
+                self._errands.begin(child, errand, login=True)
             case ExportInventory(errand=errand):
-                self._on_errand(child, errand, login=False)
+                self._errands.begin(child, errand, login=False)
             case ProveSession(errand=errand):
-                demand(not child.attempt, "{} is to prove its session with an attempt in its hands", child)
-                self._prove(child, errand)
+                self._errands.prove(child, errand)
             case Revisit():
-                self._revisit(child, message)
+                self._errands.revisit(child, message)
             case Refresh():
                 child.sick = "" if child.sick == "browser" else child.sick
                 self.recover(child)
@@ -184,10 +180,7 @@ class Children:
         if isinstance(message, Succeeded | Failed) and message.attempt == child.attempt:
             self.ask(child, self.rng.randint(0, 4))
             self._answered(child, message)
-        elif (
-            isinstance(message, LoggedIn | InventoryExported | SessionProven | Served | ErrandFailed)
-            and message.errand == child.errand
-        ):
+        elif isinstance(message, Answer) and message.errand == child.errand:
             child.errand = 0
         child.heard_at = self.world.now
         self.world.post(WorkerSpoke(child.slot, child.incarnation, message))
@@ -260,6 +253,10 @@ class Children:
         """By now somebody must have noticed."""
         demand(child.condemned or not child.tree, "{} is {} and nobody noticed in time", child, why)
 
+    def is_logged_in(self, child: Child) -> bool:
+        """Say whether the site takes the child for logged in."""
+        return child.session == self.world.valid_sessions.get(self.world.key(child.slot))
+
     def recover(self, child: Child) -> None:
         """Get ready again, after a while or never."""
         roll = self.rng.random()
@@ -277,119 +274,6 @@ class Children:
         else:
             self.world.later(self.rng.uniform(0.1, 1.0), self.die, child, 0 if roll < 0.9 else 1)
 
-    # ---------------------------------------------------------------------------------------------------------- errands
-    def _on_errand(self, child: Child, errand: int, *, login: bool) -> None:
-        world, rng, site = self.world, self.rng, self.world.site
-        busy = [other for other in self.here.values() if other.errand]
-        demand(not busy, "{} goes on an errand while {} is on one", child, busy)
-        demand(
-            login or child.session == world.best_sessions[world.key(child.slot)], "{} exports without session", child
-        )
-        child.errand = errand
-        after = rng.uniform(1.0, 5.0)
-        window = site.trouble(world.now)
-        if login and world.now >= site.refuses_from:
-            world.later(after, self._refused, child, errand)
-        elif window is not None and not (window.login and login):
-            kind = rng.choice(window.kinds)
-            if kind is Kind.SESSION_EXPIRED and login:
-                kind = Kind.LOGIN_FAILED
-            self.expiries += kind is Kind.SESSION_EXPIRED
-            failure = ErrandFailed(errand, kind, "down", ready=True, retry_after=window.retry_after)
-            world.later(after, self._errand_failed, child, failure)
-        elif world.now < site.errands_fail_until and rng.random() < 0.5:
-            how = rng.random()
-            if how < 0.2:
-                world.later(after, self.die, child, -11)
-                world.last_errand_failure = world.now
-            elif how < 0.4:
-                child.blame = True
-                world.last_errand_failure = world.now
-            else:
-                kinds = (Kind.LOGIN_FAILED, Kind.RECIPE_ERROR, Kind.TIMEOUT, Kind.SESSION_EXPIRED, Kind.EXPORT_INVALID)
-                failure = ErrandFailed(errand, rng.choice(kinds), "no luck", ready=rng.random() < 0.5)
-                world.later(after, self._errand_failed, child, failure)
-        elif login:
-            world.later(after, self._logged_in, child, errand)
-        else:
-            world.later(after, self.speak, child, InventoryExported(errand, "inventory.csv", "Stock", ",", "utf-8"))
-
-    def _logged_in(self, child: Child, errand: int) -> None:
-        if child.well:
-            child.session = self.world.log_in(child.slot, condemned=child.condemned)
-            self.speak(child, LoggedIn(errand, child.session))
-            if self.world.now < self.world.thefts_until:
-                self.world.later(self.rng.uniform(0, 3), self.world.end_session)
-
-    def is_logged_in(self, child: Child) -> bool:
-        """Say whether the site takes the child for logged in."""
-        return child.session == self.world.valid_sessions.get(self.world.key(child.slot))
-
-    def _prove(self, child: Child, errand: int) -> None:
-        child.errand = errand
-        window = self.world.site.trouble(self.world.now)
-        if window is not None:
-            kind = self.rng.choice(window.kinds)
-            failure = ErrandFailed(errand, kind, "down", ready=True, retry_after=window.retry_after)
-            self.world.later(1.0, self._errand_failed, child, failure)
-        elif self.has(Trouble.DEATHS) and self.rng.random() < 0.1:
-            self.world.later(1.0, self.die, child, -11)
-        else:
-            self.world.later(self.rng.uniform(0.3, 3.0), self._proven, child, errand)
-
-    def _proven(self, child: Child, errand: int) -> None:
-        if self.is_logged_in(child):
-            self.speak(child, SessionProven(errand))
-        else:
-            self._errand_failed(child, ErrandFailed(errand, Kind.SESSION_EXPIRED, "the login page", ready=True))
-
-    def _revisit(self, child: Child, message: Revisit) -> None:
-        """Fetch what was fetched before, as a control."""
-        world, rng, errand = self.world, self.rng, message.errand
-        busy = [other for other in self.here.values() if other.errand]
-        demand(not busy, "{} tries a control while {} is on an errand", child, busy)
-        demand(not child.attempt, "{} is to try a control with an attempt in its hands", child)
-        demand(world.ledger.rows[int(message.ref[1:])].state == "completed", "{} was never completed", message)
-        demand(child.session == world.best_sessions[world.key(child.slot)], "{} tries a control without session", child)
-        child.errand = errand
-        self.controls_tried += 1
-        window = world.site.trouble(world.now)
-        after = world.site.truths[message.ref].seconds
-        if child.sick:
-            world.later(after, self._errand_failed, child, ErrandFailed(errand, Kind.PAGE_HUNG, "sick", ready=False))
-        elif window is not None:
-            kind = rng.choice(window.kinds)
-            failure = ErrandFailed(
-                errand, kind, "down", ready=True, retry_after=window.retry_after, instead=window.instead
-            )
-            world.later(after, self._errand_failed, child, failure)
-        elif self.has(Trouble.DEATHS) and rng.random() < 0.1:
-            world.later(after, self.die, child, -11)
-        else:
-            world.later(after, self._served, child, errand)
-
-    def _served(self, child: Child, errand: int) -> None:
-        if self.is_logged_in(child):
-            self.speak(child, Served(errand))
-        else:
-            self._errand_failed(child, ErrandFailed(errand, Kind.SESSION_EXPIRED, "the login page", ready=True))
-
-    def _refused(self, child: Child, errand: int) -> None:
-        if child.well and not child.condemned:
-            self.refusals += 1
-        self.speak(child, ErrandFailed(errand, Kind.LOGIN_REFUSED, "wrong password", ready=True))
-
-    def _errand_failed(self, child: Child, failure: ErrandFailed) -> None:
-        self.world.last_errand_failure = self.world.now
-        if failure.kind in {Kind.RECIPE_ERROR, Kind.EXPORT_INVALID}:
-            self.world.recipe_failed = True
-        if failure.kind is Kind.SESSION_EXPIRED:
-            self.expiries += 1
-        self.speak(child, failure)
-        if not failure.ready:
-            self.recover(child)
-
-    # --------------------------------------------------------------------------------------------------------- attempts
     def _assigned(self, child: Child, message: Assign) -> None:
         world = self.world
         attempt, ref = message.attempt, message.ref

@@ -253,6 +253,15 @@ def takes_any_lost_session_for_a_stolen_one(patch: Patch) -> None:
 @mistake_in(Trouble.OWN, Trouble.EXCLUSIVE, references=200)
 def never_notices_that_logins_end_each_other(patch: Patch) -> None:
     patch.setattr(session.Thief, "at_work", False)
+    patch.setattr(session.Rivals, "at_work", False)
+
+
+@mistake_in(Trouble.OWN, Trouble.SESSION)
+def takes_any_lost_session_for_one_that_another_login_ended(patch: Patch) -> None:
+    def credulous(rivals: session.Rivals, _sessions: object, _slot: int, _now: float) -> None:
+        rivals._suspected = True
+
+    patch.setattr(session.Rivals, "lost", credulous)
 
 
 @mistake_in(Trouble.FORBIDDEN, workers=1)
