@@ -31,7 +31,8 @@ class Session:
         self._lost_generation = 0
         self._trusted_until = 0.0
         self._unproven: deque[tuple[float, int, Reference]] = deque()
-        self._failing_since = 0.0
+        self._dead_since = 0.0
+        """Since when nobody has seen it alive, without the time in which nobody could try."""
         self._lost_on_errands = 0
         self._losers: set[int] = set()
         self._known_losers: set[int] = set()
@@ -56,7 +57,7 @@ class Session:
         self.generation += 1
         self.valid = True
         self.proven = self.unsure = False
-        self.since = self._proven_until = now
+        self.since = self._proven_until = self._dead_since = now
         self.tries = self.proof_tries = 0
 
     def expired(self, generation: int, ref_id: int, *, young: bool) -> bool:
@@ -110,6 +111,7 @@ class Session:
         """The session of this generation was alive at `moment`; what was fetched before then is beyond doubt."""
         if generation == self.generation and moment > self._proven_until:
             self._proven_until = moment
+            self._dead_since = max(self._dead_since, moment)
             while self._unproven and self._unproven[0][0] <= moment:
                 self._unproven.popleft()
 
@@ -148,7 +150,7 @@ class Session:
     def failed(self, now: float, delay: float) -> None:
         """A login came to nothing without being refused: the next try waits `delay` seconds."""
         if not self.tries:
-            self._failing_since = now
+            self._dead_since = now
         self.tries += 1
         self.not_before = now + delay
 
@@ -158,11 +160,11 @@ class Session:
 
     def postpone(self, seconds: float) -> None:
         """Time passed in which nobody could try."""
-        self._failing_since += seconds
+        self._dead_since += seconds
 
-    def exhausted(self, now: float, limit: float) -> bool:
-        """Logins have failed for longer than `limit` seconds, with no success in between."""
-        return self.tries > 0 and now - self._failing_since >= limit
+    def dead_for(self, now: float) -> float:
+        """For how many seconds nobody has seen it alive; where logins fail, since the first of them."""
+        return now - self._dead_since
 
 
 class Thief:
@@ -216,7 +218,8 @@ class Rivals:
 
     Any session that was seen alive after the login of another worker acquits. A loss counts when another has logged in
     since the session was last seen alive and when something was served afterwards, so that it is not the site that is
-    down. One moment may end all sessions: a loss that another one explains does not count, once for each worker.
+    down; once for each reference until it is served, as its page may be to blame. One moment may end all sessions: a
+    loss that another one explains does not count, once for each worker.
     """
 
     def __init__(self, limit: int) -> None:
@@ -225,22 +228,29 @@ class Rivals:
         self._suspected = False
         self._confirmed = 0
         self._counted_at = -1.0
+        self._counted: set[int | str] = set()
+        """Ids of references, and controls by their names."""
         self._excused: set[int] = set()
 
     def logged_in(self, slot: int, now: float) -> None:
         """The worker in this slot has a new session."""
         self._logins.append((now, slot))
 
-    def lost(self, sessions: Mapping[int, Session], slot: int, now: float) -> None:
-        """The worker in this slot found its session gone; these are the sessions of all slots."""
+    def lost(self, sessions: Mapping[int, Session], slot: int, who: int | str, now: float) -> None:
+        """The worker in this slot found its session gone, for this reference or control (0: neither).
+
+        `sessions` are those of all slots.
+        """
         if any(self._others(number, one.since, one.proven_last) for number, one in sessions.items()):
             self._suspected = False
             self._confirmed = 0
+            self._counted.clear()
             self._excused.clear()
-        elif self._others(slot, sessions[slot].proven_last, now):
+        elif who not in self._counted and self._others(slot, sessions[slot].proven_last, now):
             if sessions[slot].since > self._counted_at or slot in self._excused:
                 self._suspected = True
                 self._counted_at = now
+                self._counted.add(who)
             else:
                 self._excused.add(slot)
 
@@ -248,8 +258,9 @@ class Rivals:
         """Say whether the worker of another slot has logged in between these two moments."""
         return any(begin < moment < end for moment, other in self._logins if other != slot)
 
-    def served(self) -> None:
+    def served(self, who: int | str) -> None:
         """A reference was completed, or a control was served."""
+        self._counted.discard(who)
         self._confirmed += self._suspected
         self._suspected = False
 
@@ -286,12 +297,12 @@ class Sessions:
         """The worker in this slot found its session gone, for this reference or control (0: neither)."""
         self.thief.lost(self.of(slot), slot, who, now, young=young)
         if self.own:
-            self.rivals.lost(self._by_slot, slot, now)
+            self.rivals.lost(self._by_slot, slot, who, now)
 
     def served(self, who: int | str) -> None:
         """A reference was completed, or a control was served."""
         self.thief.served(who)
-        self.rivals.served()
+        self.rivals.served(who)
 
     @property
     def all(self) -> Iterable[Session]:
@@ -314,8 +325,10 @@ class Sessions:
             session.postpone(seconds)
 
     def exhausted(self, now: float, limit: float) -> bool:
-        """Nobody could log in for longer than `limit` seconds, and nobody is logged in."""
-        for session in self.all:
-            if not session.exhausted(now, limit):
-                return False
-        return bool(self._by_slot)
+        """Somebody has failed to log in for longer than `limit` seconds, and no other session was seen alive since.
+
+        The session of a slot whose worker has left is tried by nobody, and hopes for nothing.
+        """
+        return any(session.tries for session in self.all) and all(
+            session.dead_for(now) >= limit for session in self.all
+        )

@@ -261,6 +261,47 @@ def test_logins_that_end_each_other_are_recognised(alone_after: int) -> None:
     assert "one session an account" in ending.reason
 
 
+def test_the_session_of_a_worker_that_has_left_keeps_no_run_waiting_for_a_login() -> None:
+    """When the others fail to log in for as long as an outage may last, the run ends: exit 3."""
+    play = Playbook.new(*(f"R{number}" for number in range(30)), workers=2, policy=_OWN)
+    play.take(ev.TimePassed())
+    for slot in (1, 2):
+        play.take(play.of(slot, Ready()))
+    _log_in(play, 1)
+    _log_in(play, 2)
+    play.take(ev.ScaleRequested(1))
+    play.after(1.0).succeed(2)
+    play.take(play.exited(2, 0))
+    play.take(play.gone(2))
+    _lose(play.after(1.0), 1)
+    begin = play.now
+    while play.machine.run.ending is None:
+        errand = play.machine.run.slots[1].errand
+        if errand:
+            play.take(play.of(1, ErrandFailed(errand, Kind.LOGIN_FAILED, "no", ready=True)))
+        play.pass_time(60.0)
+        assert play.now < begin + 2 * _OWN.outage_limit
+    assert play.machine.run.ending.reason == "nobody could log in for 10800 s"
+
+
+def test_as_long_as_one_worker_is_served_the_logins_of_another_may_fail() -> None:
+    """Its own trouble costs a worker, and not the run."""
+    play = Playbook.new(*(f"R{number}" for number in range(600)), workers=2, policy=_OWN)
+    play.take(ev.TimePassed())
+    for slot in (1, 2):
+        play.take(play.of(slot, Ready()))
+    _log_in(play, 1)
+    _log_in(play, 2)
+    _lose(play.after(1.0), 1)
+    begin = play.now
+    while play.now < begin + 2 * _OWN.outage_limit:
+        errand = play.machine.run.slots[1].errand
+        if errand:
+            play.take(play.of(1, ErrandFailed(errand, Kind.LOGIN_FAILED, "no", ready=True)))
+        play.after(50.0).succeed(2)
+    assert play.machine.run.ending is None
+
+
 def test_a_refused_login_is_written_down_at_once() -> None:
     """The ledger tells the next start, whatever happens to this one."""
     play = Playbook.new("A")

@@ -82,6 +82,13 @@ def test_each_trouble_alone_is_survived() -> None:
         Night(5000572, 25, 2, frozenset({Trouble.ALIKE, Trouble.LEDGER, Trouble.OUTAGE, Trouble.STALL})),
         Night(1303, 12, 4, frozenset({Trouble.EXCLUSIVE, Trouble.OWN, Trouble.SLOW, Trouble.STORE})),
         Night(3016806, 7, 5, frozenset({Trouble.ALIKE, Trouble.EXCLUSIVE, Trouble.INSTEAD, Trouble.OWN})),
+        Night(30007734, 3, 3, frozenset({Trouble.ALIKE, Trouble.EXCLUSIVE, Trouble.MAINTENANCE, Trouble.OWN})),
+        Night(
+            30012045,
+            3,
+            2,
+            frozenset({Trouble.ALIKE, Trouble.AUTO, Trouble.BAD, Trouble.EXCLUSIVE, Trouble.OWN, Trouble.SCALE}),
+        ),
         Night(8005892, 23, 3, frozenset({Trouble.AUTO, Trouble.DISK, Trouble.EXCLUSIVE, Trouble.OWN})),
         Night(
             8069148,

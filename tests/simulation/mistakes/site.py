@@ -258,7 +258,7 @@ def never_notices_that_logins_end_each_other(patch: Patch) -> None:
 
 @mistake_in(Trouble.OWN, Trouble.SESSION)
 def takes_any_lost_session_for_one_that_another_login_ended(patch: Patch) -> None:
-    def credulous(rivals: session.Rivals, _sessions: object, _slot: int, _now: float) -> None:
+    def credulous(rivals: session.Rivals, *_: object) -> None:
         rivals._suspected = True
 
     patch.setattr(session.Rivals, "lost", credulous)
