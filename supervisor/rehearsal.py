@@ -104,10 +104,10 @@ class Rehearsal:
         self.family = Family(token)
         self._directory = RunDirectory(run_dir)
         self._command = [sys.executable, str(ROOT / "run.py"), "start", "demo", "--run-dir", str(run_dir)]
-        self._command += ["--show", "quiet", *flags(settings)]
+        self._command += ["--show", "quiet"]
         # So that whatever is left there, under whatever name, is known to be of this rehearsal.
         self._temporary = Path(tempfile.mkdtemp(prefix="nf-"))
-        self._environ = {**environ, MARK: token, "TMPDIR": str(self._temporary)}
+        self._environ = {**variables(settings, environ), MARK: token, "TMPDIR": str(self._temporary)}
         self._workers = settings.num_workers.least
         self._dice = random.Random(seed)  # noqa: S311 - to be repeated from its seed, no secret
         self._say = say
@@ -219,17 +219,17 @@ class Rehearsal:
         return left
 
 
-def flags(settings: Settings) -> list[str]:
-    """Return the options by which another process gets the same settings."""
-    found: list[str] = []
-    for name, setting in config.CATALOGUE.items():
-        value = getattr(settings, name)
-        if value == setting.default:
-            continue
-        if isinstance(value, bool):
-            found.append(setting.flag if value else f"--no-{setting.flag[2:]}")
-        else:
-            found += [setting.flag, str(value)]
+def variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment by which another process gets these settings, whatever `environ` says of them.
+
+    They are no options, because a webhook's address may hold a token, and `ps` shows options.
+    """
+    known = {setting.variable: setting for setting in config.CATALOGUE.values()}
+    found = {name: value for name, value in environ.items() if name not in known}
+    for name, setting in known.items():
+        value = getattr(settings, setting.name)
+        if value != setting.default:
+            found[name] = value if isinstance(value, str) else config.shown(value)
     return found
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from supervisor.config import CATALOGUE, Settings, SettingsError, policy, resolve
 from supervisor.core.policy import Policy
 from supervisor.fleet_size import FleetSize
+from supervisor.rehearsal import variables
 
 
 def refusal(
@@ -254,3 +255,20 @@ def test_nonsense_about_the_number_of_workers_is_refused_with_what_is_allowed(te
     assert allowed in refusal({"num_workers": text})
     assert allowed in refusal(toml=toml(tmp_path, f'num_workers = "{text}"\n'))
     assert allowed in refusal(toml=toml(tmp_path, "num_workers = true\n"))
+
+
+def test_a_rehearsal_hands_its_settings_on_by_the_environment() -> None:
+    """Each as it is, also what the environment says otherwise; a hook's address, which may hold a token, in no `ps`."""
+    flags = {
+        "task_timeout": "90.25",
+        "num_workers": "auto:2-12",
+        "spare_worker": "false",
+        "on_finish": "https://hook.example/?token=x",
+        "serve": "0",
+        "max_retries": "2",
+    }
+    former = {"NIGHTFLEET_MAX_RETRIES": "7", "NIGHTFLEET_TRACE": "yes", "NIGHTFLEET_DEMO_URL": "http://x", "HOME": "/"}
+    wanted = resolve({**flags, "trace": "no"}, former).settings
+    environ = variables(wanted, former)
+    assert resolve({}, environ).settings == wanted
+    assert (environ["HOME"], environ["NIGHTFLEET_DEMO_URL"]) == ("/", "http://x")
