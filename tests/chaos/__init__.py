@@ -58,6 +58,8 @@ a child writes garbage, or half a frame of 8 MB with a copy of the pipe still op
     chaos/test_children.py::test_a_child_that_goes_wrong_costs_one_attempt[garbage-on-the-pipe]
     chaos/test_children.py::test_a_child_that_goes_wrong_costs_one_attempt[torn-frame-and-a-copy-of-the-pipe]
     shell/test_processes.py::test_half_a_frame_and_a_held_descriptor_hide_no_death
+a child says without an end what are messages all right, of other attempts, errands and browsers
+    chaos/test_children.py::test_a_child_that_goes_wrong_costs_one_attempt[flood-of-messages]
 a child is stopped and its pipe is full
     shell/test_processes.py::test_a_stopped_child_and_a_full_pipe_block_nobody
 a child dies after its answer

@@ -22,6 +22,7 @@ TROUBLES = [
     pytest.param("Ends", {"worker_died": 1}, 1, "exit code 9", id="ends", marks=pytest.mark.long),
     pytest.param("Segfaults", {"worker_died": 1}, 1, "signal 11", id="segfault", marks=pytest.mark.long),
     pytest.param("Garbles", {"worker_garbled": 1}, 1, "is no message", id="garbage-on-the-pipe"),
+    pytest.param("Floods", {"stuck": 1}, 1, "no answer for 12", id="flood-of-messages", marks=pytest.mark.long),
     pytest.param("Tears", {"worker_died": 1}, 1, "exit code 9", id="torn-frame-and-a-copy-of-the-pipe"),
     pytest.param("HoldsTheLock", {"frozen": 1}, 1, "was silent", id="holds-the-lock-in-c", marks=pytest.mark.long),
     pytest.param("NeverAnswersDialogs", None, 0, "", id="unanswered-dialog", marks=pytest.mark.long),

@@ -11,7 +11,23 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.protocol import FromWorker, Kind, Succeeded
+from worker.protocol import (
+    BrowserStarted,
+    Document,
+    ErrandFailed,
+    Failed,
+    FromWorker,
+    Heartbeat,
+    Hello,
+    InventoryExported,
+    Kind,
+    LoggedIn,
+    Ready,
+    Served,
+    SessionProven,
+    Succeeded,
+    encode,
+)
 from worker.site import Inventory, SiteFailure
 from worker.sites.demo.recipe import Demo
 from worker.work import Worker
@@ -102,6 +118,26 @@ class Garbles(_Once):
     async def go_wrong(self, visit: "Visit") -> None:
         os.write(_pipe(), b"\xc1 and more")
         await asyncio.Event().wait()
+
+
+class Floods(_Once):
+    """Says, as fast as the pipe takes it, what are messages all right: of other attempts, errands and browsers."""
+
+    async def go_wrong(self, visit: "Visit") -> None:
+        pipe = _pipe()
+        os.set_blocking(pipe, True)
+        document = Document("a.pdf", "x" * 60_000, 5, "0" * 64, 1)
+        flood = (
+            *(Heartbeat(7, f"step {number} " + "x" * 900, 5.0, {f"host-{number}": 9}) for number in range(200)),
+            *(Succeeded(attempt, (document,)) for attempt in (0, 2**53)),
+            *(Failed(attempt, kind, "y" * 60_000, ready=False) for attempt in (0, 2**53) for kind in Kind),
+            *(ErrandFailed(2**40, kind, "z" * 60_000, ready=False) for kind in (Kind.LOGIN_REFUSED, Kind.NETWORK)),
+            *(LoggedIn(2**40, bytes(100_000)), InventoryExported(2**40, "../../etc/passwd", "a", ",", "utf-8")),
+            *(SessionProven(2**40), Served(2**40), Ready(), BrowserStarted(1, os.getpid(), "1"), Hello(1, 1)),
+        )
+        frames = b"".join(encode(message) for message in flood)
+        while True:
+            os.write(pipe, frames)
 
 
 class Tears(_Once):
