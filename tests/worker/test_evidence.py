@@ -56,7 +56,7 @@ def collect(folder: Path, failure: SiteFailure, page: FakePage, *, waiting: bool
         step=f"type {SECRET}",
         steps=(Step("open the vehicle", 1.5),),
     )
-    asyncio.run(work)
+    asyncio.run(asyncio.wait_for(work, 60))
     report = folder / "error.txt"
     return report.read_text("utf-8") if report.exists() else ""
 

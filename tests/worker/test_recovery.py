@@ -68,7 +68,8 @@ def climb(
 ) -> list[BrowserStarted]:
     """Return the launches that were told."""
     told: list[BrowserStarted] = []
-    asyncio.run(Ladder(cast("Browser", browser), recover, told.append, budget).climb(kind))
+    work = Ladder(cast("Browser", browser), recover, told.append, budget).climb(kind)
+    asyncio.run(asyncio.wait_for(work, 60))
     return told
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from playwright.async_api import Error as PlaywrightError
 
 from worker import watched
 from worker.browser import Browser
@@ -64,7 +65,8 @@ def watch(work: Work, *, deadline: float = 20.0, patient: bool = True) -> tuple[
     async def run() -> tuple[SiteFailure | None, FakeBrowser, bool]:
         browser = FakeBrowser()
         one = Watched(cast("Browser", browser), "")
-        failure = await one.run(cast("Any", work(browser)), deadline, browser.overdue, patient=patient)
+        running = one.run(cast("Any", work(browser)), deadline, browser.overdue, patient=patient)
+        failure = await asyncio.wait_for(running, 60)
         return failure, browser, one.has_stubborn_work
 
     return asyncio.run(run())
@@ -133,7 +135,7 @@ def test_work_that_refuses_to_end_is_remembered() -> None:
     """Nothing else may be started beside it."""
 
     async def work(browser: FakeBrowser) -> None:
-        while not browser.gone.is_set():
+        while not browser.overdue.is_set():
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
@@ -145,7 +147,7 @@ def test_work_that_refuses_to_end_is_remembered() -> None:
         failure = await one.run(cast("Any", work(browser)), 0.02, asyncio.Event(), patient=True)
         assert failure is not None
         assert (failure.kind, one.has_stubborn_work) == (Kind.TIMEOUT, True)
-        browser.gone.set()
+        browser.overdue.set()  # its own sign that it may end now
         (stubborn,) = one._stubborn
         stubborn.cancel()
         await asyncio.wait_for(stubborn, 20)
@@ -172,6 +174,22 @@ def test_a_crashed_page_and_a_lost_browser_end_the_work_at_once() -> None:
     assert crashed is not None
     assert lost is not None
     assert (crashed.kind, lost.kind) == (Kind.PAGE_CRASHED, Kind.BROWSER_LOST)
+
+
+def test_a_browser_that_dies_fails_the_calls_first() -> None:
+    """And is reported gone a moment later; a page that was closed in a browser that lives is another thing."""
+
+    async def closed(_browser: FakeBrowser) -> None:
+        raise PlaywrightError("Page.click: Target page, context or browser has been closed")
+
+    async def closed_by_its_death(browser: FakeBrowser) -> None:
+        asyncio.get_running_loop().call_soon(browser.gone.set)
+        await closed(browser)
+
+    page, browser = watch(closed)[0], watch(closed_by_its_death)[0]
+    assert page is not None
+    assert browser is not None
+    assert (page.kind, browser.kind) == (Kind.PAGE_CRASHED, Kind.BROWSER_LOST)
 
 
 def test_a_page_that_is_silent_for_long_is_hung_and_killed() -> None:
