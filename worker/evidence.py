@@ -58,10 +58,21 @@ async def _screenshot(page: Page, path: Path) -> None:
 
 async def _html(page: Page) -> str:
     try:
-        return (await within(_DEADLINE, page.content(), "reading the page"))[:_LONGEST_PAGE]
+        return (await within(_DEADLINE, _content(page), "reading the page"))[:_LONGEST_PAGE]
     except (Overdue, PlaywrightError) as error:
         logger.debug("no page.html: {}", str(error).partition("\n")[0])
         return ""
+
+
+async def _content(page: Page) -> str:
+    """Read a page, or the one that is taking its place at this moment."""
+    while True:
+        try:
+            return await page.content()
+        except PlaywrightError as error:
+            if "is navigating" not in str(error):
+                raise
+        await page.wait_for_load_state("domcontentloaded")
 
 
 def _write(folder: Path, report: str, html: str, mask: Mask) -> None:

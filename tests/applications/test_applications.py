@@ -61,12 +61,12 @@ def test_an_application_is_read_by_a_recipe_alone(case: Case, begin: Callable[..
             text = Path(__file__).with_name(case.recipe).read_text()
             recipe.write_text(text.replace(case.address, told["url"]))
 
-            refused = begin("", str(recipe), name="refused")
+            refused = begin("", str(recipe), name="refused", workers=1)
             refused.environ |= case.secrets | {case.user: "not the password"}
             assert refused.run() == 4, refused.said
             assert "not the password" not in refused.log
 
-            run = begin("", str(recipe), workers=3)
+            run = begin("", str(recipe))
             run.environ |= case.secrets
             assert run.run() == 0, run.said + run.log
         finally:

@@ -113,7 +113,7 @@ limits on references and requests, hours without work
     chaos/test_outside.py::test_limits_on_references_and_requests_hold
     chaos/test_outside.py::test_nothing_is_handed_out_in_quiet_hours
 the session expires in mid-run
-    chaos/test_site_troubles.py::test_a_session_that_expires_is_renewed_once_and_blames_nobody
+    chaos/test_site_troubles.py::test_a_session_stolen_twice_costs_two_logins
     chaos/test_site_troubles.py::test_each_worker_logs_in_for_itself_where_the_recipe_says_so
 the session is stolen twice
     chaos/test_site_troubles.py::test_a_session_stolen_twice_costs_two_logins

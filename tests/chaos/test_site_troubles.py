@@ -74,27 +74,15 @@ def test_what_never_ends_is_ended(fault: str, begin: Begin, open_site: OpenSite)
     assert max(entry.attempts for entry in run.check(site.truth).values()) == 2
 
 
-def test_a_session_that_expires_is_renewed_once_and_blames_nobody(begin: Begin, open_site: OpenSite) -> None:
-    """One worker logs in again, and the references that met the login page go back uncounted."""
-    site = open_site(16)
-    run = begin(site.url)
-    run.start()
-    run.wait_for_completed(2)
-    site.order("expire-sessions")
-    assert run.end() == 0, run.said + run.log
-    entries = run.check(site.truth)
-    assert {entry.attempts for entry in entries.values()} == {1}
-    assert site.log()["logins"] == 2
-    assert run.excused.keys() == {"session_expired"}
-    assert "the session is gone; one worker logs in again" in run.log
-
-
 def _has_logins(site: Site, least: int) -> bool:
     return bool(site.log()["logins"] >= least)
 
 
 def test_a_session_stolen_twice_costs_two_logins(begin: Begin, open_site: OpenSite) -> None:
-    """Somebody else logs in twice in the night: each time one worker renews the session, and the night is complete."""
+    """The session ends twice in the night: each time one worker logs in again, and the night is complete.
+
+    The references that met the login page go back uncounted.
+    """
     site = open_site(24)
     run = begin(site.url)
     run.start()

@@ -32,7 +32,7 @@ def lot() -> Iterator[ChangingLot]:
 
 
 def lot_night(begin: Begin, lot: ChangingLot, password: str = PASSWORD) -> Night:
-    run = begin(lot.url, f"{RECIPE}:Lot", workers=2)
+    run = begin(lot.url, f"{RECIPE}:Lot", workers=1)
     run.environ |= {"LOT_URL": lot.url, "LOT_USER": USER, "LOT_PASSWORD": password}
     return run
 

@@ -120,6 +120,27 @@ def test_a_page_is_kept_up_to_a_length(tmp_path: Path, monkeypatch: pytest.Monke
     assert len((tmp_path / "page.html").read_text("utf-8")) < 30
 
 
+class MovingPage(FakePage):
+    """At the first question it is about to be replaced by another page."""
+
+    async def content(self) -> str:
+        if "wait" not in self.asked:
+            raise PlaywrightError("Page.content: Unable to retrieve content because the page is navigating")
+        return await super().content()
+
+    async def wait_for_load_state(self, state: str) -> None:
+        assert state == "domcontentloaded"
+        self.asked.append("wait")
+
+
+def test_a_page_that_is_being_replaced_is_waited_for(tmp_path: Path) -> None:
+    """A click may have led away from it when it brought nothing."""
+    page = MovingPage()
+    collect(tmp_path, failed(), page)
+    assert page.asked == ["screenshot", "wait", "content"]
+    assert (tmp_path / "page.html").exists()
+
+
 def test_evidence_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     """The attempt has failed already, and its own cause is what counts."""
     (tmp_path / "evidence").touch()
