@@ -196,7 +196,7 @@ def test_a_missing_secret_is_named(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_directory_that_cannot_be_one_is_refused(recipe: Path, tmp_path: Path) -> None:
-    """A file, somebody's folder, a place that does not exist: nothing in it is touched."""
+    """A file, somebody's folder, no name, a place that does not exist: nothing in it is touched."""
     site = f"{recipe}:Lot"
     file, folder = tmp_path / "file", tmp_path / "folder"
     file.write_text("mine")
@@ -205,7 +205,9 @@ def test_a_run_directory_that_cannot_be_one_is_refused(recipe: Path, tmp_path: P
     assert "is a file" in refused("start", site, "--run-dir", str(file), environ=SECRET)
     assert "not empty" in refused("start", site, "--run-dir", str(folder), environ=SECRET)
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+    assert "it is empty; a path is needed" in refused("start", site, "--run-dir", "", environ=SECRET)
     for command in ("status", "logs", "verify", "stop"):
+        assert "it is empty; a path is needed" in refused(command, "")
         assert "does not exist" in refused(command, str(tmp_path / "none"))
         assert "no run directory" in refused(command, str(folder))
 

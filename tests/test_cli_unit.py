@@ -38,9 +38,9 @@ def unit(folder: Path, *words: str, **environ: str) -> str:
 
 @pytest.fixture
 def printed(tmp_path: Path) -> str:
-    """The unit of a recipe, with blanks, per cent and dollar signs wherever there can be some."""
+    """The unit of a recipe, with blanks, line ends, per cent and dollar signs wherever there can be some."""
     (tmp_path / "lot.py").write_text(RECIPE)
-    where = ("lot.py:Lot", "--run-dir", "nights/a b%n$HOME", "--column", 'Stock "No"', "--refs", "stock.csv")
+    where = ("lot.py:Lot", "--run-dir", "nights/a b%n$HOME\nx", "--column", 'Stock "No"', "--refs", "stock.csv")
     environ = {"NIGHTFLEET_TASK_TIMEOUT": "90.5", "NIGHTFLEET_ON_FINISH": "https://chat.example/token-42"}
     return unit(tmp_path, *where, "--workers", "7", "--no-headed", **environ)
 
@@ -51,7 +51,14 @@ def test_the_unit_runs_what_was_asked_for(printed: str, tmp_path: Path) -> None:
     words = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line.removeprefix("ExecStart="))]
     assert words == [
         *(sys.executable, str(ROOT / "run.py"), "start", f"{tmp_path}/lot.py:Lot"),
-        *("--run-dir", f"{tmp_path}/nights/a b%n$HOME", "--refs", f"{tmp_path}/stock.csv", "--column", 'Stock "No"'),
+        *(
+            "--run-dir",
+            f"{tmp_path}/nights/a b%n$HOME\\x0ax",
+            "--refs",
+            f"{tmp_path}/stock.csv",
+            "--column",
+            'Stock "No"',
+        ),
         *("--workers", "7", "--task-timeout", "90.5", "--no-headed", "--show", "quiet"),
     ]
     lines = set(printed.splitlines())

@@ -32,7 +32,7 @@ from supervisor.views.text import as_typed, clean
 @click.option(
     "--output",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="An empty folder for documents, evidence and the export.  [default: runs/check-<time in UTC>]",
 )
 @click.option(

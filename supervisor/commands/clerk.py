@@ -12,7 +12,7 @@ from supervisor.views.tracking import write_tracking
 @click.command("_clerk", hidden=True)
 @options.run_dir_argument
 @click.option("--show", type=click.Choice(["live", "plain", "quiet"]), required=True)
-@click.option("--metrics-file", type=click.Path(path_type=Path))
+@click.option("--metrics-file", type=options.PATH)
 def command(run_dir: Path, show: str, metrics_file: Path | None) -> int:
     """Write tracking.json and draw the progress until standard input ends, then write the report."""
     papers = clerk.Papers(write_tracking, _write_report, _prepare_report)

@@ -66,9 +66,7 @@ _CHAOS_SECONDS = (300.0, 5.0)
     "--max-retries is 11, --heartbeat-timeout 5, and delays are short.  [default: off]",
 )
 @click.option("--chaos-seed", metavar="N", type=int, default=1, show_default=True, help="Other blows for another seed.")
-@click.option(
-    "--run-dir", metavar="DIR", type=click.Path(path_type=Path), help="Where to.  [default: runs/demo-<time in UTC>]"
-)
+@click.option("--run-dir", metavar="DIR", type=options.PATH, help="Where to.  [default: runs/demo-<time in UTC>]")
 @click.option("--site-only", is_flag=True, help="Run only the website, until Ctrl-C.  [default: the whole job]")
 @click.option(
     "--port", metavar="N", type=click.IntRange(0, 65_535), help="Of --site-only, 0 for any free one.  [default: 8080]"

@@ -29,9 +29,7 @@ _MARKS: dict[Level, tuple[str, str]] = {
     """,
 )
 @click.argument("site", required=False, shell_complete=options.complete_site)
-@click.option(
-    "--run-dir", default=".", metavar="DIR", type=click.Path(path_type=Path), help="Where it is to go.  [default: here]"
-)
+@click.option("--run-dir", default=".", metavar="DIR", type=options.PATH, help="Where it is to go.  [default: here]")
 @options.setting_options()
 def command(site: str | None, run_dir: Path, config_file: Path | None, **values: Any) -> int:
     """Check what a run needs of this machine, and of SITE when it is given. Exit code 5 when something fails."""

@@ -29,7 +29,7 @@ _SCHEMA = options.ROOT / "worker" / "sites" / "declarative" / "schema.json"
 @click.option(
     "--output",
     metavar="FILE.toml",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Where to.  [default: the site's name, here]",
 )
 @click.option("--force", is_flag=True, help="Overwrite the file when there is one.  [default: refuse]")

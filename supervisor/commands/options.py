@@ -31,6 +31,19 @@ _OFFERED = 200
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
+class _Place(click.Path):
+    """A path; an empty one is a variable that was not set, and would mean the present folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty; a path is needed", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _Place(path_type=Path)
+"""The type of every option and argument that is a path."""
+
+
 class Command(click.Command):
     """A command whose help begins with examples."""
 
@@ -82,7 +95,7 @@ def setting_options(
             "--config",
             "config_file",
             metavar="FILE.toml",
-            type=click.Path(path_type=Path),
+            type=PATH,
             help="Settings from a file: task_timeout = 90 and so on, but num_workers for --workers.",
         )(function)
 
@@ -155,6 +168,4 @@ def complete_failed(ctx: click.Context, _parameter: click.Parameter, incomplete:
         return []  # there is no such run directory, or none was named yet
 
 
-run_dir_argument = click.argument(
-    "run_dir", metavar="DIR", type=click.Path(path_type=Path), shell_complete=_complete_folder
-)
+run_dir_argument = click.argument("run_dir", metavar="DIR", type=PATH, shell_complete=_complete_folder)

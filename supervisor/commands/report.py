@@ -22,7 +22,7 @@ from supervisor.views.report import write_report
 @click.option(
     "--against",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="An earlier run directory of the same site.  [default: the last one in the same folder]",
 )
 def command(run_dir: Path, against: Path | None) -> None:

@@ -24,11 +24,11 @@ from supervisor.shell import service
     """,
 )
 @click.argument("site", shell_complete=options.complete_site)
-@click.option("--run-dir", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Everything goes here.")
+@click.option("--run-dir", required=True, metavar="DIR", type=options.PATH, help="Everything goes here.")
 @click.option(
     "--refs",
     metavar="FILE|-",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="References, one a line or a CSV with --column; - for standard input.  [default: the site's export]",
 )
 @click.option("--column", metavar="NAME", help="The column of a CSV that holds the references.")

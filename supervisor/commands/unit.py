@@ -14,8 +14,11 @@ from supervisor import config, recipes
 from supervisor.commands import options
 from supervisor.config import Settings
 from supervisor.errors import Exit
+from supervisor.views.text import clean
 
 _WATCHDOG = 60
+_COMMENT = 4096
+"""Characters of the command line that a comment repeats: a line end in it would end the comment."""
 _END = 240
 """Seconds for the last kill, the last tracking.json and the report, beyond what is in flight."""
 _TASKS_OF_A_WORKER = 500
@@ -32,8 +35,8 @@ _OWN_MEMORY = 1_000_000_000
     """,
 )
 @click.argument("site", shell_complete=options.complete_site)
-@click.option("--run-dir", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Everything goes here.")
-@click.option("--refs", metavar="FILE", type=click.Path(path_type=Path), help="As for start.  [default: the export]")
+@click.option("--run-dir", required=True, metavar="DIR", type=options.PATH, help="Everything goes here.")
+@click.option("--refs", metavar="FILE", type=options.PATH, help="As for start.  [default: the export]")
 @click.option("--column", metavar="NAME", help="As for start.")
 @click.option("--user", metavar="NAME", help="Whose service it is.  [default: you]")
 @options.setting_options()
@@ -98,7 +101,7 @@ def _text(site_name: str, private: list[str], words: list[str], user: str, setti
 # One a line: {lines}. For root's eyes only (chmod 600).
 EnvironmentFile=/etc/nightfleet/{name}.env"""
     return f"""\
-# Made by: run.py {shlex.join(["unit", *words[3:-2]])}
+# Made by: run.py {clean(shlex.join(["unit", *words[3:-2]]), _COMMENT)}
 # Goes to /etc/systemd/system/nightfleet-{name}.service; then: systemctl daemon-reload
 # and: systemctl start nightfleet-{name} (now), systemctl enable nightfleet-{name} (after every boot).
 [Unit]
