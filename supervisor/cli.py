@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence, code = _verdict(error)
         if _is_full(error):
             _silence_stdout()  # it may be where our output goes
-        with contextlib.suppress(BrokenPipeError):  # nobody is there to read it
+        with contextlib.suppress(OSError):  # nobody is there to read it
             print(sentence, file=sys.stderr)  # noqa: T201 - the terminal is where it belongs
         return code
     return result if isinstance(result, int) else Exit.COMPLETED

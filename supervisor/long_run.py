@@ -142,7 +142,7 @@ def _connection(root: Path, environ: Mapping[str, str]) -> Iterator[Check]:
     kills = re.search(r"(?mi)^\s*KillUserProcesses\s*=\s*(yes|true|1|on)\b", _logind(root))
     found = "this is an ssh session" + (", and logind kills what it leaves behind" if kills else "")
     advice = "a lost connection stops a run (resumable): make it a service with run.py unit"
-    yield Check("connection", "warning", found, advice if kills else f"{advice}, or start it in tmux")
+    yield Check("connection", "warning", found, advice if kills else f"{advice}, or start it in tmux, or with nohup")
 
 
 def _logind(root: Path) -> str:

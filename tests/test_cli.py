@@ -1,5 +1,7 @@
 """The command line as a person meets it: one clear sentence, the documented exit code, never a traceback."""
 
+import errno
+import io
 import os
 import re
 import signal
@@ -12,6 +14,7 @@ import msgspec
 import pytest
 
 from supervisor import cli
+from supervisor.commands import options
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.views.status import write_status
@@ -291,6 +294,18 @@ def test_output_on_a_full_disk_is_the_machines_trouble(run_dir: RunDirectory) ->
         command = [sys.executable, str(ROOT / "run.py"), "verify", str(run_dir.path)]
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False)
     assert (result.returncode, result.stderr) == (5, "nightfleet: there is no room left\n")
+
+
+def test_a_terminal_that_is_gone_is_no_error_of_the_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A lost connection stops a run; what it would have said at last is heard by nobody, and the exit code stands."""
+
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    options.say("the run was stopped")
+    assert cli.main(["status", str(tmp_path / "none")]) == 2
 
 
 HOLDER = """

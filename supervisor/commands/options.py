@@ -1,5 +1,6 @@
 """What the commands share: help that begins with examples, an option for every setting, paths."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -130,7 +131,8 @@ def show(chosen: str | None) -> Any:
 
 def say(sentence: str) -> None:
     """Tell the person at the terminal what happens meanwhile."""
-    click.echo(f"nightfleet: {sentence}", err=True)
+    with contextlib.suppress(OSError):  # the terminal is gone, and nobody is there to read it
+        click.echo(f"nightfleet: {sentence}", err=True)
 
 
 def _complete_folder(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

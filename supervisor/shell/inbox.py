@@ -79,7 +79,9 @@ class Signals:
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._former_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._former = {number: signal.signal(number, _woken) for number in self.WANTED}
+        # What nohup has the kernel ignore stays ignored: such a run goes on without its terminal.
+        ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+        self._former = {number: signal.signal(number, _woken) for number in self.WANTED if number not in ignored}
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""

@@ -1,10 +1,14 @@
 """The inbox: what threads leave there reaches the loop, which is woken once for many, and not for nothing."""
 
+import os
 import select
+import signal
 import threading
 
+import pytest
+
 from supervisor.core.events import TimePassed
-from supervisor.shell.inbox import Durable, Inbox
+from supervisor.shell.inbox import Durable, Inbox, Signals
 
 _THREADS = 4
 _EACH = 3_000
@@ -38,6 +42,22 @@ def test_nothing_that_threads_leave_is_lost_or_changes_its_order() -> None:
     assert not _is_readable(inbox, 0.0)
     assert not inbox.waits
     inbox.close()
+
+
+@pytest.mark.parametrize("ignored", [True, False], ids=["nohup", "a terminal"])
+def test_a_run_outlives_its_terminal_when_it_is_told_to(*, ignored: bool) -> None:
+    """What nohup has the kernel ignore stays ignored; without it a lost terminal stops the run in good order."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        signals = Signals()
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert select.select([signals], [], [], 30.0)[0]
+        assert signals.take() == ([] if ignored else [signal.SIGHUP]) + [signal.SIGUSR1]
+        signals.close()
+        assert signal.getsignal(signal.SIGHUP) == (signal.SIG_IGN if ignored else signal.SIG_DFL)
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def test_the_loop_can_ask_between_two_looks_whether_something_waits() -> None:
