@@ -11,7 +11,7 @@ from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_schema import LedgerError
 from supervisor.shell.run_directory import RunDirectory, RunDirectoryError
 from supervisor.shell.verify import verify
-from supervisor.views.text import clean, number, plural
+from supervisor.views.text import clean, number, plural, size
 
 _FEWEST = 6
 """Samples of which growth can be said."""
@@ -100,7 +100,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "memory": Growth(median(s.memory for s in young), median(s.memory for s in old), 8e6),
             "descriptors": Growth(median(s.descriptors for s in young), median(s.descriptors for s in old), 5),
-            "temporary files": Growth(median(s.temporary for s in first), median(s.temporary for s in last), 30e6),
+            "temporary files": Growth(median(s.temporary for s in first), median(s.temporary for s in last), 10e6),
         }
 
     @property
@@ -203,19 +203,15 @@ def _growth(growth: dict[str, Growth]) -> str:
         return "too short to tell of memory, descriptors and temporary files"
     memory, descriptors, temporary = growth.values()
     return (
-        f"supervisor {_mega(memory.first)} MB, then {_mega(memory.later)} MB; "
+        f"supervisor {size(round(memory.first))}, then {size(round(memory.later))}; "
         f"descriptors {descriptors.first:.0f}, then {descriptors.later:.0f}; "
-        f"temporary files {_mega(temporary.first)} MB, then {_mega(temporary.later)} MB"
+        f"temporary files {size(round(temporary.first))}, then {size(round(temporary.later))}"
     )
 
 
 def _some(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(clean(name, 200) for name in names[:_NAMED]) + more
-
-
-def _mega(size: float) -> int:
-    return round(size / 1_000_000)
 
 
 class Trouble(msgspec.Struct, frozen=True):
