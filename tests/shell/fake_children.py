@@ -247,13 +247,16 @@ def family(connection: Connection, given: WorkerSettings) -> None:
 
 
 def browser_like(connection: Connection, _: WorkerSettings) -> None:
-    """Have a grandchild that leads a session with a member, as a browser does, and let the leader die when told."""
+    """Have a grandchild that leads a session with a member, as a browser does, and let the leader die when told.
+
+    Nor does the member show its environment, as a browser's helpers do not.
+    """
     os.setsid()
     reader, writer = os.pipe()
 
     def leader() -> None:
         os.setsid()
-        os.write(writer, b"%d\n" % fork(forever))
+        os.write(writer, b"%d\n" % fork(lambda: os.execve("/bin/sleep", ["sleep", "1000"], {})))  # noqa: S606 - no shell
         forever()
 
     leading = fork(leader)

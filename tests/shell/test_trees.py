@@ -81,6 +81,7 @@ def test_a_reported_browser_session_is_found_without_its_leader(spawn: Spawn) ->
     fake.hear_json(child)
     os.kill(child.pid, signal.SIGKILL)
     fake.exit_code(child)
+    fake.eventually(lambda: not linux.environment_has(told["member"], MARKER, fake.MARK), "nothing but its session")
     assert pids(tree) == {told["member"]}
     assert tree.kill(fake.PATIENCE)
     assert fake.gone(told["member"])
