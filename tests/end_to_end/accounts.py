@@ -1,6 +1,5 @@
 """Whether a run directory agrees with itself: what is in it, what was charged to whom, and where the cause is told."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +19,6 @@ _RECALLED = "the session was found gone afterwards"
 """Of an attempt that had succeeded: its documents are in quarantine, and there is no evidence of a failure."""
 
 _PRIVATE = {"guardian.log", "lock", "login.json", "processes.json", "staging", "replaced", "quarantine", "demo.json"}
-_FORGOTTEN = re.compile("was never (retrieved|awaited)")
-"""What asyncio says of a call that was given up, and its exception left to nobody."""
 _DEADLINES = {"timeout", "step_timeout"}
 """On a busy machine they may come before what knows better."""
 _CAUSES = {
@@ -46,17 +43,14 @@ _CAUSES = {
 def disagreements(folder: Path, tracking: Tracking, truth: demo_site.Truth) -> list[str]:
     """Return what is wrong in the run directory of a finished run, a sentence each.
 
-    Every document is read again, and no call of a browser was forgotten. Each attempt that came to nothing is in
-    tracking.json with its cause, in the log, and in failures/ with its evidence; as many are charged to a reference as
-    it had; and the website's fault is among them.
+    Every document is read again. Each attempt that came to nothing is in tracking.json with its cause, in the log, and
+    in failures/ with its evidence; as many are charged to a reference as it had; and the website's fault is among them.
     """
     private = folder / ".nightfleet"
     found = [f"there is {path.name}" for path in folder.iterdir() if path.name not in _LAYOUT]
     found += [f"there is {path.name} in {private.name}" for path in private.iterdir() if path.name not in _PRIVATE]
     found += [f"verify: {finding.ref} {finding.sentence}" for finding in verify(RunDirectory(folder)).findings]
     log = (folder / "logs" / "supervisor.log").read_text(encoding="utf-8").splitlines()
-    for path in (folder / "logs").iterdir():
-        found += [f"{path.name}: {line}" for line in path.read_text("utf-8").splitlines() if _FORGOTTEN.search(line)]
     for entry in tracking.references:
         found += _charges(entry)
         fault = truth.references[entry.ref].fault

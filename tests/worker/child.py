@@ -141,6 +141,7 @@ class Child:
         return "\n".join(parts)[-6000:]
 
     def end(self) -> None:
+        """Kill it; assert that until now no exception of a call that was given up was left to nobody."""
         tree = []
         with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
             tree = self.tree()
@@ -151,7 +152,10 @@ class Child:
         gone(tree, 10)  # what still lives would write into the folder that is about to go
         self.process.close()
         self.connection.close()
+        printed = Path(self.temp, "output.txt")
+        said = printed.read_text("utf-8", "replace") if printed.exists() else ""
         shutil.rmtree(self.temp, ignore_errors=True)
+        assert "was never retrieved" not in said, said
 
 
 def gone(processes: list[psutil.Process], seconds: float = DEADLINE) -> list[psutil.Process]:
