@@ -51,6 +51,8 @@ def disagreements(folder: Path, tracking: Tracking, truth: demo_site.Truth) -> l
     found += [f"there is {path.name} in {private.name}" for path in private.iterdir() if path.name not in _PRIVATE]
     found += [f"verify: {finding.ref} {finding.sentence}" for finding in verify(RunDirectory(folder)).findings]
     log = (folder / "logs" / "supervisor.log").read_text(encoding="utf-8").splitlines()
+    for path in (folder / "logs").iterdir():
+        found += [f"{path.name}: {line}" for line in path.read_text("utf-8").splitlines() if "never retrieved" in line]
     for entry in tracking.references:
         found += _charges(entry)
         fault = truth.references[entry.ref].fault

@@ -152,9 +152,8 @@ class Child:
         gone(tree, 10)  # what still lives would write into the folder that is about to go
         self.process.close()
         self.connection.close()
-        printed = Path(self.temp, "output.txt")
-        said = printed.read_text("utf-8", "replace") if printed.exists() else ""
         shutil.rmtree(self.temp, ignore_errors=True)
+        said = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
         assert "was never retrieved" not in said, said
 
 
