@@ -125,6 +125,12 @@ def test_an_inventory_is_told_with_what_is_needed_to_read_it(tmp_path: Path) -> 
     )
 
 
+def test_an_inventory_that_is_not_there_any_more_is_the_recipes_mistake(tmp_path: Path) -> None:
+    """It may have moved what it brought."""
+    with pytest.raises(SiteFailure, match="did not bring"):
+        export(tmp_path, Inventory(tmp_path / "inventory.csv", "Stock No"))
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -145,10 +145,11 @@ def test_work_that_refuses_to_end_is_remembered() -> None:
         browser = FakeBrowser()
         one = Watched(cast("Browser", browser), "")
         failure = await one.run(cast("Any", work(browser)), 0.02, asyncio.Event(), patient=True)
-        assert failure is not None
-        assert (failure.kind, one.has_stubborn_work) == (Kind.TIMEOUT, True)
+        remembered, known = one.has_stubborn_work, list(one._stubborn)
         browser.overdue.set()  # its own sign that it may end now
-        (stubborn,) = one._stubborn
+        assert failure is not None
+        assert (failure.kind, remembered) == (Kind.TIMEOUT, True)
+        (stubborn,) = known
         stubborn.cancel()
         await asyncio.wait_for(stubborn, 20)
         await asyncio.sleep(0)  # the callbacks of what has ended run next
