@@ -4,6 +4,10 @@ import re
 from pathlib import Path
 
 from supervisor.settings import CATALOGUE
+from tests.chaos.test_table import table_of_troubles
+from tests.fuzz.test_run_directories import FOUND
+from tests.simulation.mistakes import MISTAKES
+from tests.worker.declarative.test_reading import WRONG
 
 _README = Path(__file__).parents[1] / "README.md"
 _ROW = re.compile(r"^\| (?P<flags>`--[^|]+) \| (?P<defaults>[^|]+) \| (?P<meaning>[^|]+) \|$", re.MULTILINE)
@@ -55,3 +59,18 @@ def test_every_policy_for_troubles_outside_is_explained_in_one_sentence() -> Non
         flag = CATALOGUE[name].flag
         assert flag in rows, f"README has no row for {flag}"
         assert ". " not in rows[flag][1], f"README has several sentences for {flag}"
+
+
+def test_the_table_of_promises_counts_what_there_is() -> None:
+    """No figure is more than what the tests have, nor much less."""
+    text = _README.read_text("utf-8")
+    for pattern, there in (
+        (r"(\d+) of \d+ found", len(MISTAKES)),
+        (r"(\d+) deliberate mistakes", len(MISTAKES)),
+        (r"(\d+) that once did harm", len(FOUND)),
+        (r"(\d+) wrong TOML recipes", len(WRONG)),
+        (r"(\d+) kinds of trouble", len(table_of_troubles())),
+    ):
+        found = re.search(pattern, text)
+        assert found, pattern
+        assert 0.8 * there <= int(found[1]) <= there, f"{found[0]}, and there are {there}"

@@ -9,7 +9,7 @@ import tests.chaos
 HERE = Path(__file__).parent
 
 
-def _table() -> dict[str, list[str]]:
+def table_of_troubles() -> dict[str, list[str]]:
     """Return the tests of each trouble."""
     lines = (tests.chaos.__doc__ or "").partition("as well.\n\n")[2].splitlines()
     table: dict[str, list[str]] = {}
@@ -28,7 +28,7 @@ def _functions(file: Path) -> set[str]:
 
 def test_every_trouble_has_tests_and_they_exist() -> None:
     """File, function and the variant in brackets."""
-    table = _table()
+    table = table_of_troubles()
     assert len(table) > 50
     for trouble, names in table.items():
         assert names, trouble
@@ -41,9 +41,9 @@ def test_every_trouble_has_tests_and_they_exist() -> None:
             assert variant in source or all(word in source for word in variant.split("-")), name
 
 
-def test_every_test_of_this_folder_is_in_the_table() -> None:
+def test_every_test_of_this_folder_is_in_thetable_of_troubles() -> None:
     """And every variant that has a name of its own."""
-    named = {name for names in _table().values() for name in names}
+    named = {name for names in table_of_troubles().values() for name in names}
     for file in HERE.glob("test_*.py"):
         if file == Path(__file__):
             continue
