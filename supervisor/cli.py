@@ -111,6 +111,7 @@ def _commands() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line, the process's own when None, and return its exit code."""
+    _fill_standard_descriptors()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # The name of a file may be no text, and a terminal may know ASCII only.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -132,6 +133,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else Exit.COMPLETED
 
 
+def _fill_standard_descriptors() -> None:
+    """Have /dev/null where whoever started us left nothing: the next file to be opened would take that number.
+
+    What is said on standard error, a fatal signal's tracebacks too, would then be written into a document or the lock.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))  # noqa: SIM115 - of a descriptor, for good
+
+
 def _verdict(error: BaseException) -> tuple[str, int]:
     """Return what the terminal is told about an exception, and the exit code."""
     match error:
@@ -141,12 +156,24 @@ def _verdict(error: BaseException) -> tuple[str, int]:
             return f"{NAME}: {_sentence(error)}", Exit.USAGE
         case UserError():
             return f"{NAME}: {_harmless(str(error))}", error.exit_code
-        case OSError() if _is_full(error):
-            return f"{NAME}: there is no room left{f' for {error.filename}' if error.filename else ''}", Exit.MACHINE
+        case OSError() if trouble := _surroundings(error):
+            return f"{NAME}: {trouble}", Exit.MACHINE
         case KeyboardInterrupt() | click.Abort():
             return f"{NAME}: interrupted", Exit.STOPPED
         case _:
             return f"{NAME}: {_crash_sentence(error)}", Exit.MACHINE
+
+
+def _surroundings(error: OSError) -> str:
+    """Return what is wrong around us, so that it is no error of the program; or nothing."""
+    if _is_full(error):
+        return f"there is no room left{f' for {error.filename}' if error.filename else ''}"
+    if isinstance(error, FileNotFoundError):
+        try:
+            os.getcwd()  # noqa: PTH109 - whether it raises
+        except FileNotFoundError:
+            return "the present folder is gone; go to another one"
+    return ""
 
 
 def _is_full(error: BaseException) -> bool:

@@ -296,6 +296,28 @@ def test_output_on_a_full_disk_is_the_machines_trouble(run_dir: RunDirectory) ->
     assert (result.returncode, result.stderr) == (5, "nightfleet: there is no room left\n")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_whoever_closes_our_input_or_output_gets_no_file_of_ours_there(run_dir: RunDirectory, closed: str) -> None:
+    """No descriptor of the three is left free for a document or the lock; the command does what it was asked."""
+    script = f"{sys.executable} {ROOT}/run.py report {run_dir.path} {closed}"
+    result = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert bool(result.stdout) == (">&-" not in closed.split())
+    there = "import os, sys, supervisor.cli as c; c.main(['completion', 'bash']); print(*map(os.fstat, range(3)))"
+    done = subprocess.run(["/bin/sh", "-c", f'{sys.executable} -c "{there}" {closed}'], check=False, cwd=ROOT)
+    assert done.returncode == 0
+
+
+def test_a_folder_that_is_gone_under_our_feet_is_no_error_of_the_program(tmp_path: Path) -> None:
+    """What is relative to it cannot be found; one sentence says why."""
+    script = (
+        f"mkdir {tmp_path}/x && cd {tmp_path}/x && rmdir {tmp_path}/x && {sys.executable} {ROOT}/run.py status night"
+    )
+    result = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=DEADLINE, check=False)
+    said = "nightfleet: the present folder is gone; go to another one\n"
+    assert (result.returncode, result.stderr) == (5, said)
+
+
 def test_a_terminal_that_is_gone_is_no_error_of_the_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A lost connection stops a run; what it would have said at last is heard by nobody, and the exit code stands."""
 

@@ -77,8 +77,9 @@ def refreshing(path: Path) -> None:
 
 def retrying(path: Path) -> None:
     """The operator wants all failed references tried again."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
         code = cli.main(["retry", str(path), "--failed"])
+    assert "error of the program" not in said.getvalue()
     if code == 5:
         raise UserError("refused")
 
