@@ -13,6 +13,7 @@ import pytest
 
 from supervisor import bytecode
 from tests.end_to_end.harness import Night, Site, night, website
+from tests.order import spread
 from tests.terminal import Terminal
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -26,21 +27,12 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(trylast=True)  # what the marks deselect is gone then
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the long tests over the others: most of what they do is to wait, and meanwhile those can compute.
-
-    They come between files, so that no fixture of a file has to be made twice.
-    """
+    """Put the long tests between the others."""
     long = [item for item in items if item.get_closest_marker("long") is not None]
     rest = [item for item in items if item.get_closest_marker("long") is None]
-    files = [list(group) for _, group in itertools.groupby(rest, lambda item: item.path)]
-    if not files:
-        return
-    items.clear()
-    for number, file in enumerate(files):
-        items += long[number * len(long) // len(files) : (number + 1) * len(long) // len(files)]
-        items += file
+    items[:] = spread(long, [list(group) for _, group in itertools.groupby(rest, lambda item: item.path)])
 
 
 @pytest.fixture
