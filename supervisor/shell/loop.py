@@ -25,6 +25,9 @@ from supervisor.views.status import Snapshot
 _STALL_SECONDS = 5.0
 """A round that comes so much later than it was due means that the whole supervisor stood still."""
 
+_PATIENCE = 30.0
+"""Seconds for which somebody who wants an end waits for a ledger that cannot be written."""
+
 Handler = Callable[[Any, int], Iterator[Event]]
 
 
@@ -54,6 +57,10 @@ class Loop:
         self._selector = selector
         self._snapshot = snapshot
         self._stops = 0
+        self._asked = False
+        """Somebody wants the run to end: an operator, a signal, the time by which to be done."""
+        self._stuck_since: float | None = None
+        """Since when somebody does and nothing can be written, so that no worker can be told anything."""
         selector.register(inbox, selectors.EVENT_READ, None)
         selector.register(signals, selectors.EVENT_READ, None)
 
@@ -97,8 +104,21 @@ class Loop:
         self._control.answer(now)
         if now >= self._upkeep.next_due():
             self._upkeep.tick(now, self._snapshot)
-        if self._ledger.trouble and self._stops and self._conductor.machine.run.stage is Stage.FINISHED:
+        self._end_without_ledger(now)
+
+    def _end_without_ledger(self, now: float) -> None:
+        """End what somebody wants to end and cannot end in good order, because that has to be written down first."""
+        if not (self._asked and self._ledger.trouble):
+            self._stuck_since = None
+            return
+        self._stuck_since = now if self._stuck_since is None else self._stuck_since
+        stage = self._conductor.machine.run.stage
+        if stage is Stage.FINISHED:
             raise MachineError(f"the run ends, but the ledger cannot be written: {self._ledger.trouble}")
+        if stage is Stage.DRAINING and now - self._stuck_since >= _PATIENCE:
+            reason = "stopped at once, because the ledger cannot be written"
+            self._take(StopRequested(at_once=True, reason=reason), now)
+            self._conductor.flush()
 
     def _rank(self, ready: tuple[selectors.SelectorKey, int]) -> int:
         key, _ = ready
@@ -107,6 +127,7 @@ class Loop:
         return 0 if key.data[0] == self._workers.on_pipe else 1
 
     def _take(self, event: Event, now: float) -> None:
+        self._asked |= isinstance(event, StopRequested)
         self._conductor.take(event, now)
 
     def _take_items(self, now: float) -> None:
