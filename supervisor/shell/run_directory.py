@@ -37,7 +37,7 @@ class RunDirectoryError(UserError):
 
 
 class RunDirectoryUnwritableError(RunDirectoryError, MachineError):
-    """The run directory is where nothing can be written: read-only, no permission, full."""
+    """The run directory is where nothing can be written, or read: read-only, no permission, full."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -172,14 +172,18 @@ class RunDirectory:
 
         Raises:
             RunDirectoryError: there is nothing, a file, or a folder of something else; or its path is no text.
+            RunDirectoryUnwritableError: it cannot be looked at.
         """
         self._check_name()
-        if not self.path.exists():
-            raise RunDirectoryError(f"{self.path} does not exist")
-        if not self.path.is_dir():
-            raise RunDirectoryError(f"{self.path} is a file, and a run directory is needed")
-        if not self._is_ours():
-            raise RunDirectoryError(f"{self.path} is no run directory: there is no ledger.db in it")
+        try:
+            if not self.path.exists():
+                raise RunDirectoryError(f"{self.path} does not exist")
+            if not self.path.is_dir():
+                raise RunDirectoryError(f"{self.path} is a file, and a run directory is needed")
+            if not self._is_ours():
+                raise RunDirectoryError(f"{self.path} is no run directory: there is no ledger.db in it")
+        except OSError as error:
+            raise self._unwritable(error, "read") from error
 
     def lock(self) -> Lock:
         """Take the run directory for this process alone.
@@ -306,9 +310,9 @@ class RunDirectory:
         if folder.exists() and not folder.is_dir():
             raise RunDirectoryError(f"{folder} is a file, and a folder is needed there")
 
-    def _unwritable(self, error: OSError) -> RunDirectoryUnwritableError:
+    def _unwritable(self, error: OSError, how: str = "written") -> RunDirectoryUnwritableError:
         cause = _UNWRITABLE.get(error.errno or 0, error.strerror or str(error))
-        return RunDirectoryUnwritableError(f"the run directory {self.path} cannot be written: {cause}")
+        return RunDirectoryUnwritableError(f"the run directory {self.path} cannot be {how}: {cause}")
 
 
 def stamp(wall: float) -> str:

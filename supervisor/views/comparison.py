@@ -87,10 +87,12 @@ def find_earlier(directory: RunDirectory, mine: Meta) -> Path | None:
     with contextlib.suppress(OSError):  # the folder above may be closed to us: then nobody looks
         for place, _ in zip(directory.path.parent.iterdir(), range(_LOOKED_AT), strict=False):
             ledger = RunDirectory(place).ledger
-            if place == directory.path or not ledger.is_file():
-                continue
-            with contextlib.suppress(LedgerError), LedgerReader(ledger) as other:  # a damaged one is no earlier run
-                meta = other.meta()
+            # A damaged one is no earlier run, and neither is one that is closed to us.
+            with contextlib.suppress(LedgerError, OSError):
+                if place == directory.path or not ledger.is_file():
+                    continue
+                with LedgerReader(ledger) as other:
+                    meta = other.meta()
                 if _site(meta) == _site(mine) and meta.created_at < mine.created_at:
                     found.append((meta.created_at, place))
     return max(found)[1] if found else None

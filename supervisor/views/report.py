@@ -3,6 +3,7 @@
 Whatever came from the site is escaped; the page has no script, and its policy forbids any.
 """
 
+import contextlib
 import csv
 import io
 import time
@@ -13,7 +14,7 @@ import msgspec
 
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_rows import Meta, RunRow
-from supervisor.shell.ledger_schema import utc
+from supervisor.shell.ledger_schema import LedgerError, utc
 from supervisor.shell.run_directory import RunDirectory, replacing
 from supervisor.views import html, night_pictures
 from supervisor.views.comparison import Change, compare, find_earlier
@@ -48,9 +49,12 @@ def write_report(run_dir: Path, against: Path | None = None) -> None:
     directory = RunDirectory(run_dir)
     with LedgerReader(directory.ledger) as reader:
         figures = gather(reader, time.time())
-        if against is None and figures.totals.total <= _COMPARED:
-            against = find_earlier(directory, figures.meta)
-        change = None if against is None else compare(reader, RunDirectory(against).ledger)
+        change = None
+        if against is not None:
+            change = compare(reader, RunDirectory(against).ledger)
+        elif figures.totals.total <= _COMPARED and (beside := find_earlier(directory, figures.meta)) is not None:
+            with contextlib.suppress(LedgerError):  # it is damaged, or being removed: that is nothing against this run
+                change = compare(reader, RunDirectory(beside).ledger)
         with replacing(directory.failures_csv) as file:
             text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
             _write_failures(reader, text)

@@ -17,6 +17,7 @@ from supervisor.shell.run_directory import (
     atomic_write,
     replacing,
 )
+from tests.fuzz.commands import as_anybody
 
 
 def test_a_new_directory_is_made_with_its_parents(tmp_path: Path) -> None:
@@ -82,6 +83,17 @@ def test_readers_are_told_what_is_no_run_directory(tmp_path: Path) -> None:
     for name, sentence in (("none", "does not exist"), ("file", "is a file"), ("empty", "no ledger.db in it")):
         with pytest.raises(RunDirectoryError, match=sentence):
             RunDirectory(tmp_path / name).check()
+
+
+def test_readers_are_told_what_cannot_be_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A name that is too long for any file system, and a folder that is closed to us: the machine's trouble."""
+    with pytest.raises(RunDirectoryUnwritableError, match="cannot be read: File name too long"):
+        RunDirectory(tmp_path / ("x" * 300)).check()
+    with as_anybody():
+        tmp_path.chmod(0)
+        with pytest.raises(RunDirectoryUnwritableError, match="cannot be read: no permission"):
+            RunDirectory(tmp_path).check()
+    tmp_path.chmod(0o700)
 
 
 def test_the_second_supervisor_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:

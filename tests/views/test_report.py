@@ -1,6 +1,8 @@
 """The morning report: right figures, everything of the site's harmless, whatever state the run is in."""
 
+import contextlib
 import csv
+import sqlite3
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -17,6 +19,7 @@ from supervisor.core.records import (
 from supervisor.errors import UserError
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.ledger_reader import LedgerReader
+from supervisor.shell.ledger_schema import LedgerDamagedError
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.views.comparison import Change, compare
 from supervisor.views.night_figures import gather
@@ -232,6 +235,18 @@ def test_the_earlier_run_is_found_by_itself(tmp_path: Path) -> None:
     text = Page(this.report.read_text()).text
     assert f"compared with {nights / 'last'}" in text
     assert "Nothing else differs" in text
+
+
+def test_an_earlier_run_that_is_damaged_within_costs_no_report(tmp_path: Path) -> None:
+    """It looks like one, and cannot be read to its end: the report is written, unless just that was asked for."""
+    before = make(tmp_path / "before", ["A", "B"], [], wall=1.0)
+    with contextlib.closing(sqlite3.connect(before.ledger)) as connection, connection:
+        connection.execute("UPDATE reference SET folder = '../' || folder")
+    this = make(tmp_path / "this", ["A"], [], wall=5.0)
+    write_report(this.path)
+    assert "No earlier run of this site" in Page(this.report.read_text()).text
+    with pytest.raises(LedgerDamagedError):
+        write_report(this.path, before.path)
 
 
 def test_plots_stay_small_however_long_and_wide_the_night(tmp_path: Path) -> None:
