@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from loguru import logger
 from playwright.async_api import BrowserContext, ConsoleMessage, Download, Page, Request, Response, WebError
+from playwright.async_api import Error as PlaywrightError
 
 from worker.hosts import is_foreign
 from worker.masking import Mask
@@ -83,12 +84,15 @@ class Observer:
 
     @property
     def navigating(self) -> bool:
-        """A navigation waits for its answer; until then even `evaluate` on the old page waits (measured)."""
+        """The page waits for the answer to its navigation; until then even `evaluate` on the old one waits (measured).
+
+        A frame in it does not hold it up, nor does a popup, which tells nothing of its navigation when it is closed.
+        """
         return bool(self._pending)
 
     @property
     def awaited(self) -> list[str]:
-        """The URLs of the navigations that wait for an answer."""
+        """The URLs whose answers the page waits for."""
         return list(self._pending.values())
 
     def _opened(self, page: Page) -> None:
@@ -99,8 +103,14 @@ class Observer:
 
     def _requested(self, request: Request) -> None:
         self._traffic.count(request.url)
-        if request.is_navigation_request():
+        if request.is_navigation_request() and self._is_of_the_page(request):
             self._pending[id(request._impl_obj)] = request.url  # noqa: SLF001 - the wrapper is made anew for each event
+
+    def _is_of_the_page(self, request: Request) -> bool:
+        try:
+            return self._main is not None and request.frame == self._main.main_frame
+        except PlaywrightError:
+            return False  # of a popup whose frame is not there yet
 
     def _answered(self, response: Response) -> None:
         request = response.request

@@ -51,7 +51,7 @@ class Lot(Site):
             reference = "spin"
         await visit.goto(f"{self.base}/vehicle/{reference}")
         visit.step("fetch the documents")
-        if reference == "waits":
+        if reference.endswith("waits"):
             await visit.page.wait_for_selector("#never", timeout=300)
         if reference == "idle":
             await asyncio.Event().wait()

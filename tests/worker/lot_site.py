@@ -32,6 +32,8 @@ _PLAIN = {
     **dict.fromkeys(("moving-1", "moving-2", "moving-3"), '<a class=document href="/moving.pdf">a</a>'),
     "moving-click": '<a class=click data-name=m.pdf href="/moving.pdf">a</a>',
     "moving-click-blank": '<a class=click data-name=m.pdf target=_blank href="/moving.pdf">a</a>',
+    "opens": '<script>open("/never")</script><iframe src="/never"></iframe><a class=document href="/pdf/a.pdf">a</a>',
+    "frame-waits": '<iframe src="/never"></iframe>nothing comes',
     "login-as-pdf": '<a class=document href="/login">a</a>',
     "attached-401": '<a class=click data-name=b.pdf href="/attached-401">a</a>',
     "attached-404": '<a class=click data-name=b.pdf href="/attached-404">a</a>',

@@ -180,6 +180,18 @@ def test_a_step_with_its_own_time_out_fails_as_that(worker: Child) -> None:
     worker.expect(Ready)
 
 
+@pytest.mark.parametrize("ref", ["waits", "frame-waits"])
+def test_a_window_or_a_frame_that_never_loads_blinds_nobody(worker: Child, ref: str) -> None:
+    """A window that is closed before its page came tells nothing of it any more; what fails later leaves its page."""
+    opened, _ = assign(worker, "opens")
+    assert isinstance(opened, Succeeded), worker.said()
+    answer, staging = failed(worker, ref)
+    assert (answer.kind, answer.ready) == (Kind.STEP_TIMEOUT, False), answer
+    assert (staging / "evidence" / "page.html").exists()
+    assert "not answered by the site" not in (staging / "evidence" / "error.txt").read_text("utf-8")
+    worker.expect(Ready)
+
+
 def test_a_recipe_that_raises_is_named_with_its_line_and_no_secret(worker: Child) -> None:
     """The exception's text holds the password; neither the answer nor the evidence does."""
     answer, staging = failed(worker, "raises")
