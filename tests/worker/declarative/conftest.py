@@ -114,7 +114,7 @@ class Bench:
     def failure(self, text: str, reference: str = "") -> SiteFailure:
         """Return the failure of the recipe at a reference, or at the inventory when there is none."""
         if "vehicle.search" not in text:  # all others show what is wrong as soon as their page is there
-            text = text.replace("patience = 2", "patience = 0.5")
+            text = text.replace("patience = 2", "patience = 1.5")
         brought: list[Any] = []
         try:
             brought += self.documents(text, reference) if reference else self.references(text)

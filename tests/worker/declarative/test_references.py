@@ -84,7 +84,7 @@ def test_the_reference_may_stand_in_an_attribute(bench: Bench) -> None:
         ('page = "/list/next"\nnext = "td"', Kind.RECIPE_ERROR, "matched 11 elements, one is expected"),
         ('page = "/list/next"\ntotal = "h1"', Kind.EXPORT_INVALID, "counts 26 vehicles, 10 references were found"),
         ('page = "/list/next"\ntotal = "#none"', Kind.RECIPE_ERROR, "listing.total: '#none' matched nothing"),
-        ('page = "/list/empty"', Kind.RECIPE_ERROR, "listing.reference: '.ref' matched nothing within 0.5 s"),
+        ('page = "/list/empty"', Kind.RECIPE_ERROR, "listing.reference: '.ref' matched nothing within 1.5 s"),
     ],
 )
 def test_a_listing_that_does_not_add_up_fails_with_its_key(bench: Bench, keys: str, kind: Kind, said: str) -> None:

@@ -95,7 +95,7 @@ def test_steps_come_before_the_documents(bench: Bench, reference: str, steps: st
         ("gone", (), Kind.NOT_FOUND, "404"),
         ("missing", (VEHICLE + 'missing = "#nothing"',), Kind.NOT_FOUND, "There is no such vehicle."),
         ("unknown", (SEARCH,), Kind.NOT_FOUND, "Nothing found."),
-        ("empty", (), Kind.STEP_TIMEOUT, "vehicle.loaded: 'h1' matched nothing within 0.5 s"),
+        ("empty", (), Kind.STEP_TIMEOUT, "vehicle.loaded: 'h1' matched nothing within 1.5 s"),
         ("logs-out", (VEHICLE + 'steps = [{ click = "#leave" }]', NONE), Kind.SESSION_EXPIRED, "logged in"),
         ("logged-out", (), Kind.SESSION_EXPIRED, "logged in"),
         ("plain", (VEHICLE + 'steps = [{ click = "#men" }]',), Kind.RECIPE_ERROR, "vehicle.steps[0].click: '#men'"),
