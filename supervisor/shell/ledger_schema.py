@@ -279,7 +279,7 @@ def inspect(path: Path, *, site: str | None = None, site_name: str = "", live: b
     # A recipe that was moved is still the same site, as long as it goes by its name.
     if site is not None and site != found and not (site_name and site_name == found_name):
         raise LedgerOfAnotherSiteError(
-            f"{path.parent} belongs to a run against {found_name or 'a site'} ({found}), "
+            f"{path.parent} belongs to a run against {str(found_name or 'a site')[:200]} ({str(found)[:1000]}), "
             f"and this is {site_name or 'another'} ({site}); give another --run-dir"
         )
 

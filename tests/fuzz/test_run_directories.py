@@ -248,6 +248,7 @@ FOUND: list[tuple[str, Damage, tuple[str, ...], int, str]] = [
     ("finished", Swapped(".nightfleet", "out folder"), ("start",), 2, ".nightfleet is a link, and the folder itself"),
     ("finished", Swapped(".nightfleet/login.json", "full folder"), ("start",), 2, "login.json is no ordinary file"),
     ("finished", row("meta", "site_name", 0, "\x1b[2J"), ("status",), 0, "ended at"),
+    ("finished", row("meta", "site", 0, "x" * 100_000), ("start",), 2, "belongs to a run against a site (xxx"),
     ("finished", Doubled("documents/A-1", "b\udcff", move=False), ("start",), 3, ""),
     ("cut off", Filled(".nightfleet/replaced/22-C/manifest.json", b"{"), ("verify", "--repair"), 1, "written anew"),
 ]
