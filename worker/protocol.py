@@ -289,8 +289,9 @@ class Failed(FromWorker, frozen=True, tag=True):
     steps: Annotated[tuple[Step, ...], _MOST] = ()
     instead: Text = ""
     """What is the same for everybody to whom the same web page came in place of what was asked for; mostly empty."""
-    proven_ago: Seconds | None = None
-    """Seconds since a page was asked for that turned out to be one for who is logged in; null where none was."""
+    proven_after: Seconds | None = None
+    """Seconds after the order came in which a page was asked for that turned out to be one for who is logged in; null
+    where none was. How long this answer takes to arrive makes that moment no later."""
 
 
 Inbound = Adopt | LogIn | ExportInventory | ProveSession | Revisit | UseSession | Assign | Refresh | ShutDown

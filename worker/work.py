@@ -117,6 +117,7 @@ class Worker:
             Unrecoverable: the browser could not be made to work again; the answer was given.
         """
         self._journal.ref, self._journal.attempt, self._attempt = message.ref, message.attempt, message.attempt
+        begun = time.monotonic()
         try:
             visit = self.new_visit(Path(message.staging), message.deadline, limits=message.limits)
             failure = await self._run(
@@ -132,7 +133,7 @@ class Worker:
                 self._answer(Succeeded(message.attempt, visit.documents, steps, visit.proven))
                 await self._count_reference()
                 return
-            asked = time.monotonic()
+            asked = time.monotonic() - begun
             failure, found, came_instead = await self._look_behind(failure, visit, message.ref)
             ready = found is not _Look.LOST and self._is_clean(failure)
             self._answer(
@@ -146,7 +147,7 @@ class Worker:
                     retry_after=failure.retry_after,
                     steps=steps,
                     instead=came_instead,
-                    proven_ago=time.monotonic() - asked if found is _Look.PROVEN else None,
+                    proven_after=asked if found is _Look.PROVEN else None,
                 )
             )
             self._attempt = 0

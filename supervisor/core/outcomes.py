@@ -128,8 +128,9 @@ def settle_failure(run: RunState, attempt: Attempt, failure: Failed) -> None:
     reference = attempt.reference
     rule = RULES[failure.kind]
     del run.attempts[attempt.attempt]
-    if failure.proven_ago is not None:
-        run.sessions.of(attempt.slot).proven_until(attempt.generation, run.now - failure.proven_ago)
+    if failure.proven_after is not None:
+        moment = min(run.now, attempt.begun + failure.proven_after)
+        run.sessions.of(attempt.slot).proven_until(attempt.generation, moment)
     crashed = rule.crashed and not _is_of_the_machine(run, attempt, failure.kind)
     reference.crashes += crashed
     if failure.kind in {Kind.STEP_TIMEOUT, Kind.PAGE_HUNG}:

@@ -318,8 +318,25 @@ def test_a_forbidden_page_proves_the_session_up_to_the_look_at_the_inventory_pag
     play = Playbook.working("early", "late", "no", "more", "last", workers=3)
     play.after(5.0).succeed(1)
     play.after(5.0).succeed(2)
-    commands = play.after(1.0).take(play.failed(3, Kind.FORBIDDEN, proven_ago=3.0))
+    commands = play.after(1.0).take(play.failed(3, Kind.FORBIDDEN, proven_after=8.0))
     assert [record.ref_id for record in records(commands, SuccessDoubted)] == [2]
+
+
+def test_that_an_answer_comes_late_makes_the_proof_in_it_no_younger() -> None:
+    """Of this machine the supervisor alone stood still: the answer lay in the pipe, and the session ended meanwhile."""
+    play = Playbook.working("early", "late", "no", "more", "last", workers=3)
+    play.after(5.0).succeed(1)
+    play.after(5.0).succeed(2)
+    commands = play.after(600.0).take(play.failed(3, Kind.FORBIDDEN, proven_after=8.0))
+    assert [record.ref_id for record in records(commands, SuccessDoubted)] == [2]
+
+
+def test_a_proof_from_the_future_is_one_of_now() -> None:
+    """What a worker says of times is not believed beyond what can be."""
+    play = Playbook.working("A", "no", "C", "D", workers=2)
+    play.after(5.0).take(play.failed(2, Kind.NOT_FOUND, proven_after=1e9))
+    play.after(5.0).succeed(1)
+    assert [record.ref_id for record in records(_lose(play.after(1.0), 1), SuccessDoubted)] == [1]
 
 
 def test_a_forbidden_page_by_itself_proves_nothing() -> None:
@@ -336,7 +353,7 @@ def test_a_reference_that_does_not_exist_proves_the_session_as_well() -> None:
     """The worker looks at the inventory page before it blames the reference, and says so."""
     play = Playbook.working("A", "no", "C", "D", workers=2)
     play.after(5.0).succeed(1)
-    play.after(5.0).take(play.failed(2, Kind.NOT_FOUND, proven_ago=1.0))
+    play.after(5.0).take(play.failed(2, Kind.NOT_FOUND, proven_after=9.0))
     assert not records(_lose(play.after(1.0), 1), SuccessDoubted)
 
 

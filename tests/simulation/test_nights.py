@@ -82,6 +82,22 @@ def test_each_trouble_alone_is_survived() -> None:
         Night(5000572, 25, 2, frozenset({Trouble.ALIKE, Trouble.LEDGER, Trouble.OUTAGE, Trouble.STALL})),
         Night(1303, 12, 4, frozenset({Trouble.EXCLUSIVE, Trouble.OWN, Trouble.SLOW, Trouble.STORE})),
         Night(3016806, 7, 5, frozenset({Trouble.ALIKE, Trouble.EXCLUSIVE, Trouble.INSTEAD, Trouble.OWN})),
+        Night(
+            40035033,
+            12,
+            5,
+            frozenset(
+                {
+                    Trouble.DEATHS,
+                    Trouble.FLAKY,
+                    Trouble.FORBIDDEN,
+                    Trouble.MEMORY,
+                    Trouble.RATE,
+                    Trouble.SESSION,
+                    Trouble.STALL,
+                }
+            ),
+        ),
         Night(30007734, 3, 3, frozenset({Trouble.ALIKE, Trouble.EXCLUSIVE, Trouble.MAINTENANCE, Trouble.OWN})),
         Night(
             30012045,

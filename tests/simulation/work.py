@@ -97,8 +97,9 @@ class Work:
             self.children.expiries += 1
             self._blame(child, msgspec.structs.replace(answer, kind=Kind.SESSION_EXPIRED))
         else:
-            ago = self.rng.uniform(0.2, 3.0)
-            self.world.later(ago, self._blame, child, msgspec.structs.replace(answer, proven_ago=ago))
+            proven_after = self.world.now - self.world.inspector.started_at[answer.attempt]
+            answer = msgspec.structs.replace(answer, proven_after=proven_after)
+            self.world.later(self.rng.uniform(0.2, 3.0), self._blame, child, answer)
 
     def _blame(self, child: Child, answer: Failed) -> None:
         if child.well and child.attempt == answer.attempt:

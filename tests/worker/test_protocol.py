@@ -232,7 +232,7 @@ def test_a_field_that_is_there_twice_counts_once() -> None:
         ("attempt", 2**63),
         ("retry_after", math.inf),
         ("retry_after", math.nan),
-        ("proven_ago", -0.5),
+        ("proven_after", -0.5),
         ("status", 2**63),
         ("kind", "unheard of"),
         ("message", "x" * 65_537),

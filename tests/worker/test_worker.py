@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -330,12 +331,14 @@ def test_a_page_that_is_forbidden_to_those_who_are_not_logged_in_is_no_fault_of_
     child.ready()
     lot.statuses["for-members"] = (403, {})
     answer, _ = failed(child, "for-members")
-    assert (answer.kind, answer.status, answer.proven_ago) == (Kind.SESSION_EXPIRED, 403, None), answer
+    assert (answer.kind, answer.status, answer.proven_after) == (Kind.SESSION_EXPIRED, 403, None), answer
     assert "which showed as" in answer.message
     child.log_in()
+    begun = time.monotonic()
     answer, _ = failed(child, "for-members")
     assert (answer.kind, answer.status) == (Kind.FORBIDDEN, 403), answer
-    assert answer.proven_ago is not None
+    assert answer.proven_after is not None
+    assert answer.proven_after < time.monotonic() - begun
 
 
 def test_a_refused_login_is_tried_once_and_told(start: Start, lot: LotSite) -> None:
