@@ -12,6 +12,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -50,6 +51,15 @@ def chosen(calls: list[Call], one_in: int) -> list[int]:
     return [n for n, call in enumerate(calls, 1) if n % one_in == 0 or not call.path.name.startswith("ledger.db-")]
 
 
+_TOLD = "told-"
+"""A file so named is made as soon as somebody may be told that the reference is completed."""
+
+
+def _told(calls: list[Call]) -> set[str]:
+    """Return the references of which people were told that they are completed when these calls had been made."""
+    return {unquote(call.path.name.removeprefix(_TOLD)) for call in calls if call.path.name.startswith(_TOLD)}
+
+
 def _files(ref: str, version: str) -> dict[str, bytes]:
     return {"invoice.pdf": pdf(f"invoice of {ref} {version}"), "title.pdf": pdf(f"title of {ref}")}
 
@@ -80,6 +90,7 @@ def _night(path: Path) -> None:
         answer = store.publish(entry, attempt, documents, number=entry.attempts + 1)
         assert isinstance(answer, Published), answer
         store.succeed(entry, attempt, documents)
+        path.with_name(_TOLD + quote(entry.ref, safe="")).write_bytes(b"")
         attempt += 1
     write_tracking(path)
     store.close()
@@ -175,7 +186,7 @@ def crash_everywhere(prepared: Path, one_in: int) -> int:
             die_in(_night, path, deadly, how)
             _restart(path)
             # A later crash finds at least as much done: what was completed before it stays so.
-            done = _check(path, done)
+            done = _check(path, done | _told(calls[: deadly - 1]))
             _finish(path)
             shutil.rmtree(path)
             places += 1
@@ -195,8 +206,7 @@ def lose_power_everywhere(prepared: Path, kind: Kind, one_in: int) -> int:
             shutil.rmtree(path)
             disk.remains(path.parent, kind)
             _restart(path)
-            # What was once told to be completed stays so, in particular.
-            done = _check(path, done)
+            done = _check(path, done | _told(calls[: number - 1]))
             _finish(path)
         disk.apply([call])
     return len(places)
