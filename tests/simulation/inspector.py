@@ -301,6 +301,8 @@ class Inspector:
                 demand(down >= world.policy.outage_limit / 3, "{}, but it was for {:.0f} s at most", finish, down)
             case 3 if reason.startswith("nobody could log in"):
                 demand(world.last_errand_failure > self.errand_at, "{}, but the last errand did succeed", finish)
+                tried = world.now - max(self.errand_at, self.since)
+                demand(tried >= world.policy.outage_limit, "{}, but it tried for {:.0f} s only", finish, tried)
                 demand(not self.pauses, "{} in a pause", finish)
             case 3 if reason.startswith("the session was lost"):
                 demand(world.children.expiries >= world.policy.fruitless_sessions, "{}, but it was not", finish)

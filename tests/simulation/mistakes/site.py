@@ -188,9 +188,9 @@ def stops_when_references_always_show_the_login_page(patch: Patch) -> None:
     patch.setattr(outcomes, "session_lost", hasty)
 
 
-@mistake_in(Trouble.ERRANDS, Trouble.SLOW, references=200, workers=1)
-def remembers_a_failed_export_for_ever(patch: Patch) -> None:
-    patch.setattr(session.Session, "succeeded", lambda session: None)
+@mistake_in(Trouble.ERRANDS)
+def gives_up_after_the_first_login_that_fails(patch: Patch) -> None:
+    patch.setattr(session.Session, "dead_for", lambda session, now: float("inf"))
 
 
 @mistake_in(Trouble.SESSION, references=60)
