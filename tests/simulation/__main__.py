@@ -3,12 +3,14 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 from tests.simulation.nights import Outcome, play, play_many, replay_command
 from tests.simulation.shrink import shrink
-from tests.simulation.trouble import Night, Trouble, dense_night, night
+from tests.simulation.trouble import PAIRS, Night, Trouble, dense_night, night, paired_night
 from tests.simulation.world import Figures
 
 _SHARE = 20
@@ -20,14 +22,21 @@ def main() -> int:
     parser.add_argument("--nights", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="of the first night; the others count on from it")
     parser.add_argument("--references", type=int, default=200)
-    parser.add_argument("--dense", action="store_true", help="small nights, in each of which a few troubles meet")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--dense", action="store_true", help="small nights, in each of which a few troubles meet")
+    kinds.add_argument(
+        "--pairs", action="store_true", help=f"dense nights, of which {len(PAIRS)} in a row have every pair of troubles"
+    )
     parser.add_argument("--workers", type=int, help="instead of the number that the seed says")
     parser.add_argument("--troubles", help="instead of those that the seed says: names with commas, or none")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--trace", action="store_true", help="print each event and command (one night)")
     options = parser.parse_args()
+    make: Callable[[int], Night] = partial(night, references=options.references)
+    if options.dense or options.pairs:
+        make = dense_night if options.dense else paired_night
     if options.trace or options.nights == 1 or options.troubles is not None:
-        one = dense_night(options.seed) if options.dense else night(options.seed, options.references)
+        one = make(options.seed)
         if options.workers is not None:
             one = Night(one.seed, one.references, options.workers, one.troubles)
         if options.troubles is not None:
@@ -36,21 +45,22 @@ def main() -> int:
         outcome = play(one, trace=_print if options.trace else None)
         _print(f"{one}\n{outcome.figures}")
         return _report(outcome)
-    return _many(options.nights, options.seed, None if options.dense else options.references, options.processes)
+    what = "few" if options.dense or options.pairs else str(options.references)
+    return _many(options.nights, options.seed, make, what, options.processes)
 
 
-def _many(nights: int, seed: int, references: int | None, processes: int) -> int:
+def _many(nights: int, seed: int, make: Callable[[int], Night], references: str, processes: int) -> int:
     begin, total, failures = time.monotonic(), Figures(nights=0), []
     shares = [range(first, min(first + _SHARE, seed + nights)) for first in range(seed, seed + nights, _SHARE)]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for figures, failed in pool.map(play_many, shares, [references] * len(shares)):
+        for figures, failed in pool.map(play_many, shares, [make] * len(shares)):
             total.add(figures)
             for outcome in failed:
                 _print(f"{outcome.night}: {outcome.error}")
             failures += failed
     seconds = time.monotonic() - begin
     _print(
-        f"{total.nights} nights of {references or 'few'} references in {seconds:.1f} s:"
+        f"{total.nights} nights of {references} references in {seconds:.1f} s:"
         f" {total.hours:.0f} simulated hours,"
         f" {total.events} events, {total.attempts} attempts, {total.records} records, {total.kills} kills,"
         f" {total.crashes} crashes of the supervisor, {total.restarts} other restarts, {total.outages} outages;"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from tests.simulation.trouble import Night, dense_night, night
+from tests.simulation.trouble import Night
 from tests.simulation.world import Figures, World
 
 
@@ -26,14 +26,14 @@ def play(one: Night, trace: Callable[[str], None] | None = None) -> Outcome:
     return Outcome(one, world.figures)
 
 
-def play_many(seeds: Iterable[int], references: int | None) -> tuple[Figures, list[Outcome]]:
-    """Play the nights of these seeds, dense ones for no number of references.
+def play_many(seeds: Iterable[int], make: Callable[[int], Night]) -> tuple[Figures, list[Outcome]]:
+    """Play the nights that `make` makes of these seeds.
 
     Returns the sum of their figures, and those that broke a promise.
     """
     total, failed = Figures(nights=0), []
     for seed in seeds:
-        outcome = play(dense_night(seed) if references is None else night(seed, references))
+        outcome = play(make(seed))
         total.add(outcome.figures)
         if outcome.error:
             failed.append(outcome)

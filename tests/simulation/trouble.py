@@ -1,5 +1,6 @@
 """What may go wrong in a simulated night. Each kind can be left out, so that a failing night can be shrunk."""
 
+import itertools
 from enum import StrEnum
 from random import Random
 
@@ -58,6 +59,7 @@ class Trouble(StrEnum):
     INSTEAD = "instead"  # for a while the same web page comes in place of every document, though the login works
 
 
+PAIRS = tuple(itertools.combinations(sorted(Trouble), 2))
 _LATER = (Trouble.AUTO, Trouble.INSTEAD)
 
 
@@ -89,6 +91,12 @@ def dense_night(seed: int) -> Night:
     rng = Random(seed)  # noqa: S311 - as above
     troubles = rng.sample(sorted(Trouble), rng.randint(2, 7))
     return Night(seed, rng.choice((3, 5, 12, 25)), rng.randint(1, 5), frozenset(troubles))
+
+
+def paired_night(seed: int) -> Night:
+    """Return a dense night in which the pair of troubles whose turn it is meets as well."""
+    one = dense_night(seed)
+    return msgspec.structs.replace(one, troubles=one.troubles | frozenset(PAIRS[seed % len(PAIRS)]))
 
 
 def policy(rng: Random, troubles: frozenset[Trouble]) -> Policy:
