@@ -18,7 +18,7 @@ def test_a_run_is_served_and_measured_while_it_lasts(
     begin: Callable[..., Night], open_site: Callable[..., Site], tmp_path: Path
 ) -> None:
     """Where the page is stands in the status; it shows the workers' pages; afterwards only the metrics file is left."""
-    site = open_site(8, "never-answers")
+    site = open_site(8, "stalled-download=1")  # a page stands still while its document does not come
     metrics = tmp_path / "nightfleet.prom"
     run = begin(site.url, serve=0, metrics_file=metrics, task_timeout=6)
     run.start()
