@@ -246,7 +246,8 @@ def failed(run: RunState, slot: Slot, failure: ErrandFailed) -> None:
     session.failed(run.now, min(run.policy.retry_delay * 2.0 ** min(session.tries, 30), run.policy.retry_delay_limit))
     if kind is not Kind.RATE_LIMITED:
         forgive_suspects(run)  # where not even a login succeeds, no reference is to blame
-    if not run.reached and session.tries >= run.policy.login_tries:
+    of_the_machine = RULES[kind].crashed and bool(run.shedding.short)  # it will have room again
+    if not run.reached and session.tries >= run.policy.login_tries and not of_the_machine:
         run.end(EXIT_STOPPED, f"{what} in {session.tries} tries: {message}")
     elif kind is Kind.RATE_LIMITED:
         throttle(run, failure.retry_after)

@@ -100,8 +100,8 @@ class Queue:
                 return self._start(reference)
             reference.state = State.ASIDE
             self._aside.append(reference)
-        if self._aside and not self._waiting and not self.in_progress:
-            self._alone = True
+        if self._aside and not self.in_progress and all(one.crashes >= poison for _, _, one in self._waiting):
+            self._alone = True  # those of its kind that wait for a retry keep nobody waiting
             return self._start(self._aside.popleft())
         return None
 

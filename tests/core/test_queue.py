@@ -79,6 +79,20 @@ def test_poison_is_tried_last_and_alone() -> None:
     queue.check_each()
 
 
+def test_poison_that_waits_for_a_retry_keeps_no_other_poison_waiting() -> None:
+    """A few such references with long delays would take as long as all their delays together."""
+    queue = Queue(0, 0)
+    queue.add([Entry(1, "bad", crashes=2), Entry(2, "worse", crashes=2)], 0.0)
+    queue.put_back(_take(queue), 10.0)
+    worse = _take(queue)
+    assert worse.ref == "worse"
+    assert queue.take(_POISON) is None
+    queue.complete(worse)
+    queue.promote(10.0)
+    assert _take(queue).ref == "bad"
+    queue.check_each()
+
+
 def test_spent_references_are_given_up_ready_or_waiting() -> None:
     """At the start, whatever has no attempt left fails, also when it was waiting for one."""
     queue = Queue(0, 0)

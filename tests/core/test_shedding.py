@@ -156,3 +156,19 @@ def test_a_run_that_ends_sheds_nobody() -> None:
     play = Playbook.working(*_MANY, workers=2)
     play.take(ev.StopRequested(at_once=False, reason="enough"))
     assert [c for c in _memory(play, 10) if isinstance(c, co.Kill)] == []
+
+
+def test_workers_that_are_killed_while_they_log_in_end_no_run_as_long_as_the_machine_is_short() -> None:
+    """It will have room again; with room, three logins in a row that come to nothing end the run as ever."""
+    play = Playbook.new(*_MANY, workers=1)
+    play.take(ev.TimePassed())
+    _memory(play, 100)
+    for megabytes, ended in ((100, False), (100, False), (100, False), (8_000, True)):
+        _memory(play, megabytes)
+        while not play.machine.run.slots[1].errand:
+            if play.state(1) == "starting":
+                play.take(play.of(1, Ready()))
+            play.pass_time(1.0)
+        play.take(play.exited(1))
+        play.take(play.gone(1))
+        assert (play.machine.run.ending is not None) == ended

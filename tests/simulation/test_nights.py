@@ -98,6 +98,28 @@ def test_each_trouble_alone_is_survived() -> None:
                 }
             ),
         ),
+        Night(
+            70060460,
+            12,
+            4,
+            frozenset(
+                {
+                    Trouble.BAD,
+                    Trouble.ERRANDS,
+                    Trouble.INSTEAD,
+                    Trouble.LEDGER,
+                    Trouble.SHORTAGE,
+                    Trouble.START,
+                    Trouble.STOP,
+                }
+            ),
+        ),
+        Night(
+            70073870,
+            24,
+            1,
+            frozenset({Trouble.ALIKE, Trouble.CRASH, Trouble.DEATHS, Trouble.FREEZES, Trouble.THROTTLE}),
+        ),
         Night(30007734, 3, 3, frozenset({Trouble.ALIKE, Trouble.EXCLUSIVE, Trouble.MAINTENANCE, Trouble.OWN})),
         Night(
             30012045,
