@@ -5,9 +5,10 @@
     config.py    settings: flag, environment, TOML, default; settings.py is their table; forms, fleet_size, quiet_hours
                  and finish_by read those that are more than a number; children.py has what of them a worker is told
     core/        machine.handle(event, now) -> commands, without clock, I/O, thread or randomness: events, commands and
-                 records are its words; state, with queue, backlog, fleet, attempts, session and policy, is what it
-                 knows; dispatch, outcomes (by failures), errands, watchdog, pace, patience, and sizing, with scaling
-                 and shedding, decide; breaker, controls, likeness and gaps tell the site's trouble from a reference's
+                 records are its words; state, with queue, backlog, fleet, attempts, sessions (of each a session) and
+                 policy, is what it knows; dispatch, outcomes (by failures), errands, watchdog, pace, patience, and
+                 sizing, with scaling and shedding, decide; breaker, controls, likeness, gaps and thefts tell the site's
+                 trouble, or an account's, from a reference's
     shell/       turns the world into events and carries commands out, in one loop: loop, inbox, conductor, upkeep,
                  snapshot. Processes: workers, processes, trees, linux, reaper, evidence, helper, companions; guardian,
                  guardian_main and sweep for what outlives a supervisor. Ledger: ledger, ledger_thread, ledger_reader

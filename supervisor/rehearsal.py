@@ -23,10 +23,11 @@ from typing import IO
 
 from supervisor import config, demo_site
 from supervisor.errors import Exit
-from supervisor.rehearsal_verdict import Chaos, Left, Sample, Verdict, judge, read_tracking
+from supervisor.rehearsal_verdict import Chaos, Left, Sample, Verdict, judge
 from supervisor.settings import Settings
 from supervisor.shell import linux
 from supervisor.shell.run_directory import RunDirectory
+from supervisor.views.tracking import read_tracking
 
 ROOT = Path(__file__).resolve().parents[1]
 MARK = "REHEARSAL_MARK"
@@ -148,9 +149,12 @@ class Rehearsal:
         return False
 
     def _progress(self, code: int | None) -> str:
-        totals = read_tracking(self._directory.tracking).totals
+        tracking = read_tracking(self._directory.tracking)
         fate = "killed" if code is None else f"ended with exit code {code}"
-        done = f"{totals.get('completed', 0)} completed, {totals.get('failed', 0)} failed of {totals.get('total', 0)}"
+        done = "nothing is known of what it did"
+        if tracking is not None:
+            totals = tracking.totals
+            done = f"{totals.completed} completed, {totals.failed} failed of {totals.total}"
         return f"supervisor {self._supervisors} {fate}: {done}; it is started again"
 
     def _one_life(self, end: float, words: IO[bytes]) -> int | None:

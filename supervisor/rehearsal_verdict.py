@@ -1,7 +1,6 @@
 """The verdict of a rehearsal: what came of it, beside what the website knows to be true, and whether it is clean."""
 
 from collections import Counter
-from pathlib import Path
 from statistics import median
 
 import msgspec
@@ -12,6 +11,7 @@ from supervisor.shell.ledger_schema import LedgerError
 from supervisor.shell.run_directory import RunDirectory, RunDirectoryError
 from supervisor.shell.verify import verify
 from supervisor.views.text import clean, number, plural, size
+from supervisor.views.tracking import TrackedReference, read_tracking
 
 _FEWEST = 6
 """Samples of which growth can be said."""
@@ -149,13 +149,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def judge(directory: RunDirectory, truth: demo_site.Truth, chaos: Chaos, left: Left) -> Verdict:
     """Compare what a run came to with what the website knows to be true."""
     tracking = read_tracking(directory.tracking)
-    times = Counter(entry.ref for entry in tracking.references) + _successes(directory)
-    ends = {entry.ref: entry for entry in tracking.references if entry.state in {"completed", "failed"}}
+    references = tracking.references if tracking is not None else ()
+    times = Counter(entry.ref for entry in references) + _successes(directory)
+    ends = {entry.ref: entry for entry in references if entry.state in {"completed", "failed"}}
     completed = {ref: entry for ref, entry in ends.items() if entry.state == "completed"}
     failed = [ref for ref in ends if ref not in completed]
     wrong = [
         entry.ref
-        for entry in tracking.references
+        for entry in references
         if entry.ref not in truth.references
         or (entry.ref in completed and not _is_true(directory, entry, truth.references[entry.ref]))
     ]
@@ -192,7 +193,7 @@ def _unsound(directory: RunDirectory) -> tuple[str, ...]:
         return (str(error),)
 
 
-def _is_true(directory: RunDirectory, entry: "Tracked", vehicle: demo_site.Vehicle) -> bool:
+def _is_true(directory: RunDirectory, entry: TrackedReference, vehicle: demo_site.Vehicle) -> bool:
     there = demo_site.hashes(directory.documents / entry.folder)
     said = {document.name: document.sha256 for document in entry.documents}
     return there == said == {document.name: document.sha256 for document in vehicle.documents}
@@ -212,55 +213,3 @@ def _growth(growth: dict[str, Growth]) -> str:
 def _some(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(clean(name, 200) for name in names[:_NAMED]) + more
-
-
-class Trouble(msgspec.Struct, frozen=True):
-    """Why a reference failed, in tracking.json."""
-
-    kind: str
-    message: str
-
-
-class Futile(msgspec.Struct, frozen=True):
-    """An attempt that came to nothing, in tracking.json."""
-
-    attempt: int
-    kind: str
-    message: str
-    counted: bool
-
-
-class Tracked(msgspec.Struct, frozen=True):
-    """A reference in tracking.json."""
-
-    ref: str
-    state: str
-    attempts: int
-    folder: str
-    documents: tuple[demo_site.Document, ...] = ()
-    error: Trouble | None = None
-    failures: tuple[Futile, ...] = ()
-
-
-class TrackedRun(msgspec.Struct, frozen=True):
-    """The run in tracking.json."""
-
-    run_id: str = ""
-    exit_code: int | None = None
-    starts: int = 0
-
-
-class Tracking(msgspec.Struct, frozen=True):
-    """tracking.json."""
-
-    run: TrackedRun = TrackedRun()
-    totals: dict[str, int] = {}
-    references: tuple[Tracked, ...] = ()
-
-
-def read_tracking(path: Path) -> Tracking:
-    """Return what is in tracking.json; an empty one where there is none."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Tracking)
-    except FileNotFoundError:
-        return Tracking()

@@ -16,7 +16,7 @@ from supervisor.core.policy import Policy
 from supervisor.core.queue import Queue, State
 from supervisor.core.records import Incident, Record
 from supervisor.core.scaling import Scaling
-from supervisor.core.session import Sessions
+from supervisor.core.sessions import Sessions
 from supervisor.core.shedding import Shedding
 
 EXIT_COMPLETED = 0

@@ -91,6 +91,27 @@ class TrackedRun(msgspec.Struct, frozen=True):
     written_at: str
 
 
+class Tracking(msgspec.Struct, frozen=True):
+    """All of tracking.json."""
+
+    run: TrackedRun
+    totals: TrackedTotals
+    references: tuple[TrackedReference, ...]
+
+
+def read_tracking(path: Path) -> Tracking | None:
+    """Return what is in tracking.json; None where there is none yet.
+
+    Raises:
+        msgspec.MsgspecError: it is not what `write_tracking` writes.
+        OSError: it cannot be read.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Tracking)
+    except FileNotFoundError:
+        return None
+
+
 def write_tracking(run_dir: Path) -> None:
     """Replace tracking.json by what the ledger says now.
 

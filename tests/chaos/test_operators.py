@@ -46,8 +46,8 @@ def test_ctrl_c_in_a_terminal_ends_the_night_in_good_order(begin: Begin, open_si
     finally:
         os.close(terminal)
     run.check_nothing_left()
-    assert run.tracking.totals["in_progress"] == 0
-    assert run.tracking.totals["completed"] < 16
+    assert run.tracking.totals.in_progress == 0
+    assert run.tracking.totals.completed < 16
     assert run.run() == 0, run.said
     assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
 

@@ -143,6 +143,16 @@ class Playbook:
         """Return the failure of what a slot holds."""
         return self.of(slot, Failed(self.attempt(slot), kind, "no", ready=ready, **values))
 
+    def log_in(self, slot: int) -> list[co.Command]:
+        """Let the login of a slot succeed; return the commands."""
+        errand = self.machine.run.slots[slot].errand
+        assert errand
+        return self.take(self.of(slot, LoggedIn(errand, b"session of %d, %d" % (slot, errand))))
+
+    def lose_session(self, slot: int) -> list[co.Command]:
+        """Let a slot meet the login page in place of its reference's; return the commands."""
+        return self.take(self.failed(slot, Kind.SESSION_EXPIRED))
+
     def succeed(self, slot: int) -> list[co.Command]:
         """Let a slot's attempt succeed and be published; return the commands."""
         attempt = self.attempt(slot)
@@ -188,3 +198,8 @@ def finish(commands: list[co.Command]) -> co.Finish:
     """Return the end of the run."""
     (end,) = [command for command in commands if isinstance(command, co.Finish)]
     return end
+
+
+def sent(commands: list[co.Command], kind: type) -> list[tuple[int, object]]:
+    """Return the messages of a kind among the commands, each with its slot."""
+    return [(c.slot, c.message) for c in commands if isinstance(c, co.Send) and isinstance(c.message, kind)]

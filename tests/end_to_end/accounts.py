@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from supervisor import demo_site
-from supervisor.rehearsal_verdict import Tracked, Tracking
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.shell.verify import verify
+from supervisor.views.tracking import TrackedReference, Tracking
 
 _LAYOUT = {
     *("ledger.db", "ledger.db-wal", "ledger.db-shm", "tracking.json", "status.json", "inventory.csv"),
@@ -63,7 +63,7 @@ def disagreements(folder: Path, tracking: Tracking, truth: demo_site.Truth) -> l
     return found
 
 
-def _charges(entry: Tracked) -> Iterator[str]:
+def _charges(entry: TrackedReference) -> Iterator[str]:
     charged = sum(failure.counted for failure in entry.failures) + (entry.state == "completed")
     if charged != entry.attempts:
         yield f"{entry.ref}: {entry.attempts} attempts are charged, and {charged} are told"
@@ -71,7 +71,7 @@ def _charges(entry: Tracked) -> Iterator[str]:
         yield f"{entry.ref}: its last error is {entry.error.kind}, and its failures are {entry.failures}"
 
 
-def _untold(evidence: Path, log: list[str], entry: Tracked) -> Iterator[str]:
+def _untold(evidence: Path, log: list[str], entry: TrackedReference) -> Iterator[str]:
     texts = [path.read_text("utf-8") for path in evidence.glob("*/error.txt")]
     for failure in entry.failures:
         who = f"{entry.ref}, attempt {failure.attempt}, {failure.kind}"

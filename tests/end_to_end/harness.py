@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
+
 from supervisor import demo_site
 from supervisor.rehearsal import Family, role
-from supervisor.rehearsal_verdict import Tracked, Tracking, read_tracking
 from supervisor.shell import linux
 from supervisor.views.status import Snapshot, read_status
+from supervisor.views.tracking import TrackedReference, Tracking, read_tracking
 from tests.end_to_end import accounts, remains
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -201,8 +203,10 @@ class Night:
 
     @property
     def tracking(self) -> Tracking:
-        """tracking.json."""
-        return read_tracking(self.folder / "tracking.json")
+        """tracking.json, which has been written."""
+        tracking = read_tracking(self.folder / "tracking.json")
+        assert tracking is not None, self.log
+        return tracking
 
     def find(self, what: str) -> list[linux.Stat]:
         """Return the processes of one role: ``child``, ``driver``, ``browser``, ``renderer``, ``network``."""
@@ -245,7 +249,7 @@ class Night:
 
     def check(
         self, truth: demo_site.Truth, failed: dict[str, str] | None = None, recovered: float | None = None
-    ) -> dict[str, Tracked]:
+    ) -> dict[str, TrackedReference]:
         """Assert that the run directory is what it must be after a finished run; return tracking.json by reference.
 
         Args:
@@ -259,7 +263,7 @@ class Night:
         assert Counter(entry.ref for entry in tracking.references) == Counter(dict.fromkeys(truth.references, 1))
         states = Counter(entry.state for entry in tracking.references)
         assert states == Counter(completed=len(truth.references) - len(failed), failed=len(failed)), self.log
-        totals = dict(tracking.totals)
+        totals = msgspec.structs.asdict(tracking.totals)
         assert totals.pop("total") == sum(totals.values()) == len(truth.references)
         for entry in tracking.references:
             if entry.ref in failed:
@@ -320,7 +324,7 @@ class Night:
             return  # it goes on: `close` ends it
         if code < 0:
             self.check_orphans(ORPHANS)
-        elif self.tracking.run.run_id:
+        elif (self.folder / "tracking.json").exists():
             self.check_nothing_left()
         else:
             self.check_orphans(10.0)

@@ -27,4 +27,4 @@ def test_a_night_ends_in_good_order_when_its_time_comes(
     assert "the time by which to be done" in summary["reason"]
     assert Path(summary["report"]).is_file()
     totals = run.tracking.totals
-    assert (totals["in_progress"], totals["completed"] < 60) == (0, True)
+    assert (totals.in_progress, totals.completed < 60) == (0, True)

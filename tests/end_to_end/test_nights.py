@@ -112,8 +112,8 @@ def test_an_interrupted_night_finishes_what_is_in_flight_and_goes_on_later(begin
     run.send(signal.SIGINT)
     assert run.end() == 3, run.said
     run.check_nothing_left()
-    assert run.tracking.totals["completed"] < 16
-    assert run.tracking.totals["in_progress"] == 0
+    assert run.tracking.totals.completed < 16
+    assert run.tracking.totals.in_progress == 0
     assert run.run() == 0, run.said
     entries = run.check(site.truth)
     assert {entry.attempts for entry in entries.values()} == {1}

@@ -191,6 +191,13 @@ class Bench(NamedTuple):
         assert ending.code == 0, ending
         return calls
 
+    def undisturbed(self) -> tuple[set[bytes], object]:
+        """Return the documents that the work finds, and what comes of it when nobody disturbs it."""
+        path = self.fresh()
+        documents = contents(path)
+        self.work.do(path)
+        return documents, outcome(path)
+
     def places(self, calls: list[Call]) -> list[int]:
         """Return numbers of calls: the first of each sort at each file, and few of those that repeat themselves."""
         seen: set[tuple[str, Path]] = set()
@@ -258,10 +265,7 @@ def outcome(path: Path) -> tuple[object, ...]:
 def test_whatever_is_killed_goes_on_as_if_nothing_had_been(bench: Bench) -> None:
     """Before a call, or when half of it is done."""
     calls = bench.calls()
-    path = bench.fresh()
-    documents = contents(path)
-    bench.work.do(path)
-    expected = outcome(path)
+    documents, expected = bench.undisturbed()
     for deadly in bench.places(calls):
         how = "tear" if len(calls[deadly - 1].data) > 1 and deadly % 2 else "kill"
         path = bench.fresh()
@@ -278,10 +282,7 @@ def test_whatever_is_killed_goes_on_as_if_nothing_had_been(bench: Bench) -> None
 def test_whatever_loses_power_goes_on_as_if_nothing_had_been(bench: Bench, kind: Kind) -> None:
     """What is left is what was flushed."""
     calls = bench.calls()
-    path = bench.fresh()
-    documents = contents(path)
-    bench.work.do(path)
-    expected = outcome(path)
+    documents, expected = bench.undisturbed()
     path = bench.fresh()
     disk, places = Disk(path.parent), bench.places(calls)
     for number, call in enumerate(calls, 1):
@@ -296,10 +297,7 @@ def test_whatever_loses_power_goes_on_as_if_nothing_had_been(bench: Bench, kind:
 def test_a_disk_that_refuses_is_told_and_what_was_there_is_there(bench: Bench, *, forever: bool) -> None:
     """No space, or an error: the work ends in a sentence or is done, and goes on when the disk is well again."""
     calls = bench.calls()
-    path = bench.fresh()
-    documents = contents(path)
-    bench.work.do(path)
-    expected = outcome(path)
+    documents, expected = bench.undisturbed()
     for first in bench.places(calls):
         path = bench.fresh()
 

@@ -123,16 +123,21 @@ def test_staging_of_dead_attempts_is_removed_and_its_evidence_kept(store: Store,
     assert (failures / "attempt-2/screenshot.png").exists()
 
 
-@pytest.mark.parametrize("lost", ["folder", "document", "size"])
-def test_completed_references_without_their_documents_are_done_again(store: Store, entry: Entry, lost: str) -> None:
-    """Vanished or resized documents are named, what is left goes into quarantine, and no attempt is charged."""
-    folder = store.complete(entry, 1, {"a.pdf": pdf("a"), "b.pdf": pdf("b")})
+def _lose(folder: Path, lost: str) -> None:
+    """Take away the folder of a reference, a document of it, or most of that document."""
     if lost == "folder":
         shutil.rmtree(folder)
     elif lost == "document":
         (folder / "a.pdf").unlink()
     else:
         (folder / "a.pdf").write_bytes(b"%PDF-")
+
+
+@pytest.mark.parametrize("lost", ["folder", "document", "size"])
+def test_completed_references_without_their_documents_are_done_again(store: Store, entry: Entry, lost: str) -> None:
+    """Vanished or resized documents are named, what is left goes into quarantine, and no attempt is charged."""
+    folder = store.complete(entry, 1, {"a.pdf": pdf("a"), "b.pdf": pdf("b")})
+    _lose(folder, lost)
     ((kind, ref),) = run(store)
     assert (kind, ref) == (Trouble.MISSING if lost == "folder" else Trouble.ALTERED, "A/1")
     assert quarantined(store) == ([] if lost == "folder" else [folder.name])
@@ -156,12 +161,7 @@ def test_documents_of_an_earlier_night_that_are_not_there_any_more_are_off_the_r
     if failed:
         store.start(again, 2)
         store.fail(again, 2, retry_in=None)
-    if lost == "folder":
-        shutil.rmtree(folder)
-    elif lost == "document":
-        (folder / "a.pdf").unlink()
-    else:
-        (folder / "a.pdf").write_bytes(b"%PDF-")
+    _lose(folder, lost)
     assert run(store) == [(Trouble.MISSING if lost == "folder" else Trouble.ALTERED, "A/1")]
     assert quarantined(store) == ([] if lost == "folder" else [folder.name])
     assert store.state("A/1") == ("failed" if failed else "pending")

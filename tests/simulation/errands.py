@@ -80,13 +80,15 @@ class Errands:
         elif self.children.has(Trouble.DEATHS) and self.rng.random() < 0.1:
             self.world.later(1.0, self.children.die, child, -11)
         else:
-            self.world.later(self.rng.uniform(0.3, 3.0), self._proven, child, errand)
+            self.world.later(self.rng.uniform(0.3, 3.0), self._looked, child, SessionProven(errand))
 
-    def _proven(self, child: Child, errand: int) -> None:
+    def _looked(self, child: Child, answer: SessionProven | Served) -> None:
+        """What the child came for is there, if it is logged in."""
         if self.children.is_logged_in(child):
-            self.children.speak(child, SessionProven(errand))
+            self.children.speak(child, answer)
         else:
-            self._errand_failed(child, ErrandFailed(errand, Kind.SESSION_EXPIRED, "the login page", ready=True))
+            failure = ErrandFailed(answer.errand, Kind.SESSION_EXPIRED, "the login page", ready=True)
+            self._errand_failed(child, failure)
 
     def revisit(self, child: Child, message: Revisit) -> None:
         """Fetch what was fetched before, as a control."""
@@ -111,13 +113,7 @@ class Errands:
         elif self.children.has(Trouble.DEATHS) and rng.random() < 0.1:
             world.later(after, self.children.die, child, -11)
         else:
-            world.later(after, self._served, child, errand)
-
-    def _served(self, child: Child, errand: int) -> None:
-        if self.children.is_logged_in(child):
-            self.children.speak(child, Served(errand))
-        else:
-            self._errand_failed(child, ErrandFailed(errand, Kind.SESSION_EXPIRED, "the login page", ready=True))
+            world.later(after, self._looked, child, Served(errand))
 
     def _refused(self, child: Child, errand: int) -> None:
         if child.well and not child.condemned:

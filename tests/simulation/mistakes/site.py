@@ -12,7 +12,9 @@ from supervisor.core import (
     outcomes,
     pace,
     session,
+    sessions,
     shedding,
+    thefts,
 )
 from supervisor.core.fleet import Slot
 from supervisor.core.state import RunState
@@ -235,33 +237,33 @@ def does_not_prove_what_was_fetched_last(patch: Patch) -> None:
 
 @mistake_in(Trouble.OWN)
 def gives_the_session_of_one_browser_to_another(patch: Patch) -> None:
-    of = session.Sessions.of
-    patch.setattr(session.Sessions, "of", lambda sessions, slot: of(sessions, 1))
+    of = sessions.Sessions.of
+    patch.setattr(sessions.Sessions, "of", lambda run, slot: of(run, 1))
 
 
 @mistake_in(Trouble.SESSION, Trouble.BAD)
 def takes_any_lost_session_for_a_stolen_one(patch: Patch) -> None:
-    served = session.Thief.served
+    served = thefts.Thief.served
 
-    def credulous(thief: session.Thief, ref_id: int) -> None:
+    def credulous(thief: thefts.Thief, ref_id: int) -> None:
         thief._suspects.add(ref_id)
         served(thief, ref_id)
 
-    patch.setattr(session.Thief, "served", credulous)
+    patch.setattr(thefts.Thief, "served", credulous)
 
 
 @mistake_in(Trouble.OWN, Trouble.EXCLUSIVE, references=200)
 def never_notices_that_logins_end_each_other(patch: Patch) -> None:
-    patch.setattr(session.Thief, "at_work", False)
-    patch.setattr(session.Rivals, "at_work", False)
+    patch.setattr(thefts.Thief, "at_work", False)
+    patch.setattr(thefts.Rivals, "at_work", False)
 
 
 @mistake_in(Trouble.OWN, Trouble.SESSION)
 def takes_any_lost_session_for_one_that_another_login_ended(patch: Patch) -> None:
-    def credulous(rivals: session.Rivals, *_: object) -> None:
+    def credulous(rivals: thefts.Rivals, *_: object) -> None:
         rivals._suspected = True
 
-    patch.setattr(session.Rivals, "lost", credulous)
+    patch.setattr(thefts.Rivals, "lost", credulous)
 
 
 @mistake_in(Trouble.FORBIDDEN, workers=1)
