@@ -27,6 +27,7 @@ from supervisor.rehearsal_verdict import Chaos, Left, Sample, Verdict, judge
 from supervisor.settings import Settings
 from supervisor.shell import linux
 from supervisor.shell.run_directory import RunDirectory
+from supervisor.views.status import read_status
 from supervisor.views.tracking import read_tracking
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,10 +36,11 @@ MARK = "REHEARSAL_MARK"
 
 _BLOW_SECONDS = 1.0
 _LIFE_SECONDS = 20.0
+_VAIN_BLOWS = 15
 _GRACE_SECONDS = 45.0
 """For what a killed supervisor left: 5 s are promised, 40 s where a browser was frozen."""
 _LONGEST_FREEZE = 8
-"""Blows after which what was frozen goes on, unless it was killed meanwhile."""
+"""Seconds after which what was frozen goes on, unless it was killed meanwhile."""
 _SAFE = frozenset({Exit.STOPPED, Exit.MACHINE})
 """Exit codes after which the same command is given again: it stopped, resumable."""
 _REFUSALS = 5
@@ -95,6 +97,25 @@ def role(process: linux.Stat) -> str:
     return "other"
 
 
+class Pace:
+    """Says whether the next blow falls.
+
+    Where none of so many let a reference come to its end, the machine is too slow for them, and what it would show is
+    that attempts are bounded: it is spared until one does.
+    """
+
+    def __init__(self) -> None:
+        self._ended = 0
+        self._vain = 0
+
+    def strikes(self, ended: int) -> bool:
+        """`ended` is how many references are completed or failed now."""
+        if ended != self._ended:
+            self._ended, self._vain = ended, 0
+        self._vain += 1
+        return self._vain <= _VAIN_BLOWS
+
+
 class Rehearsal:
     """One rehearsal in one run directory."""
 
@@ -112,6 +133,7 @@ class Rehearsal:
         self._workers = settings.num_workers.least
         self._dice = random.Random(seed)  # noqa: S311 - to be repeated from its seed, no secret
         self._say = say
+        self._pace = Pace()
         self._blows: Counter[str] = Counter()
         self._frozen: dict[tuple[int, int], int] = {}
         self._supervisors = 0
@@ -136,7 +158,7 @@ class Rehearsal:
         while time.monotonic() < end:
             self._supervisors += 1
             with tempfile.TemporaryFile() as words:  # told only when the rehearsal is given up
-                code = self._one_life(min(end, time.monotonic() + _LIFE_SECONDS), words)
+                code = self._one_life(end, words)
                 if code in {Exit.COMPLETED, Exit.SOME_FAILED}:
                     return True
                 refusals = refusals + 1 if code in _SAFE else 0
@@ -158,26 +180,38 @@ class Rehearsal:
         return f"supervisor {self._supervisors} {fate}: {done}; it is started again"
 
     def _one_life(self, end: float, words: IO[bytes]) -> int | None:
-        """Run a supervisor until it ends or its time is over; return its exit code, None when it was killed.
+        """Run a supervisor until it ends or its life is over; return its exit code, None when it was killed.
 
         What it and its children say to standard error goes to `words`.
         """
+        over = time.monotonic() + _LIFE_SECONDS
         with subprocess.Popen(self._command, env=self._environ, stderr=words, start_new_session=True) as process:
             try:
-                while time.monotonic() < end:
+                while time.monotonic() < min(end, over):
                     with contextlib.suppress(subprocess.TimeoutExpired):  # it still runs: the next blow
                         return process.wait(_BLOW_SECONDS)
                     self._measure(process.pid)
-                    self._blow(process.pid)
+                    self._thaw()
+                    if self._pace.strikes(self._ended()):
+                        self._blow(process.pid)
+                    else:
+                        self._blows["spared"] += 1
+                        over += _BLOW_SECONDS
             finally:
                 process.kill()
         self._blows["supervisor killed"] += 1
         return None
 
-    def _blow(self, supervisor: int) -> None:
+    def _ended(self) -> int:
+        status = read_status(self._directory.status)
+        return status.totals.completed + status.totals.failed if status is not None else 0
+
+    def _thaw(self) -> None:
         self._frozen = {member: left - 1 for member, left in self._frozen.items()}
         for member in [member for member, left in self._frozen.items() if left <= 0]:
             self._resume(member)
+
+    def _blow(self, supervisor: int) -> None:
         deed = self._dice.choice(("killed", "frozen", "resumed") if self._frozen else ("killed", "frozen"))
         if deed == "resumed":
             self._resume(self._dice.choice(list(self._frozen)))

@@ -228,6 +228,15 @@ def test_what_outlives_the_last_supervisor_is_told_and_ended(run: Run, monkeypat
     until(lambda: (found := linux.stat(pid)) is None or found.dead, "it is ended")
 
 
+def test_a_machine_that_gets_nothing_done_is_spared() -> None:
+    """After so many blows in vain there are no more of them until a reference has come to its end."""
+    pace = rehearsal.Pace()
+    assert [pace.strikes(0) for _ in range(16)] == [True] * 15 + [False]
+    assert not pace.strikes(0)
+    assert [pace.strikes(1) for _ in range(16)] == [True] * 15 + [False]
+    assert pace.strikes(2)
+
+
 def test_a_rehearsal_that_was_given_up_is_not_clean(run: Run) -> None:
     """Even where nothing is wrong so far; what was still to be done is not lost, what nobody knows of is."""
     run.chaos = msgspec.structs.replace(CHAOS, ended=False)

@@ -21,13 +21,13 @@ _CHAOS_DEFAULTS = {
     "task_timeout": 10.0,
     "stuck_threshold": 20.0,
     "retry_delay": 0.5,
-    "retry_delay_limit": 2.0,
+    "retry_delay_limit": 1.0,
     "heartbeat_timeout": 5.0,
     "restart_delay_limit": 1.0,
     "breaker_pause": 1.0,
     "breaker_pause_limit": 5.0,
     # So that no reference, and no worker, is given up for what the rehearsal did to it.
-    "max_retries": 11,
+    "max_retries": 23,
     "poison_crashes": 20,
     "free_returns": 1000,
     "start_failures_limit": 1000,
@@ -63,7 +63,7 @@ _CHAOS_SECONDS = (300.0, 5.0)
     "--chaos",
     is_flag=True,
     help="Every second kill, freeze or resume a random process, and kill the supervisor itself every 20 seconds; then "
-    "--max-retries is 11, --heartbeat-timeout 5, and delays are short.  [default: off]",
+    "--max-retries is 23, --heartbeat-timeout 5, and delays are short.  [default: off]",
 )
 @click.option("--chaos-seed", metavar="N", type=int, default=1, show_default=True, help="Other blows for another seed.")
 @click.option("--run-dir", metavar="DIR", type=options.PATH, help="Where to.  [default: runs/demo-<time in UTC>]")

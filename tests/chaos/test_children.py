@@ -99,10 +99,14 @@ def test_a_worker_that_fails_where_others_succeed_is_made_afresh(
     begin: Begin, open_site: OpenSite, tmp_path: Path
 ) -> None:
     """A fresh browser does not help it, a fresh process does; no reference is given up for what it did."""
-    site = open_site(24)  # at that pace there is work left when its fresh browser is ready, on a busy machine too
-    run = begin(site.url, f"{RECIPES}:Sick", workers=2, sick_failures=2, worker_delay=1)
+    site = open_site(16)
+    run = begin(site.url, f"{RECIPES}:Sick", sick_failures=2, task_timeout=100, stuck_threshold=200, step_patience=0)
     run.environ["FIRST_TIME_MARK"] = str(tmp_path / "was-here")
-    assert run.run() == 0, run.said + run.log
+    site.hold(4)  # so that there is work left for it until it is found sick
+    run.start()
+    run.wait_for_log("it gets a fresh process and profile")
+    site.order("release")
+    assert run.end() == 0, run.said + run.log
     run.check(site.truth)
     browser, process = (run.log.find(f"it gets a fresh {what}") for what in ("browser", "process and profile"))
     assert 0 < browser < process

@@ -99,11 +99,13 @@ def test_a_whole_tree_that_stood_still_blames_nobody(begin: Begin, open_site: Op
     """After a pause of everything (a suspended machine), deadlines are set afresh: no time-out, no kill."""
     site = open_site(10)
     run = begin(site.url, task_timeout=8, stuck_threshold=12, heartbeat_timeout=5)
+    site.hold(6)
     run.start()
     run.wait_for_completed()
     members = run.family.members()
     for member in members:
         linux.send_signal(member.pid, member.start_time, signal.SIGSTOP)
+    site.order("release")
     time.sleep(14)  # the length of the pause is what is tested
     for member in members:
         linux.send_signal(member.pid, member.start_time, signal.SIGCONT)

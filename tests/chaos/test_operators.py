@@ -24,6 +24,7 @@ _SMALLEST_PIPE = 4096
 def test_ctrl_c_in_a_terminal_ends_the_night_in_good_order(begin: Begin, open_site: OpenSite) -> None:
     """The key signals the whole foreground group; the workers finish what they hold all the same, uncharged."""
     site = open_site(16)
+    site.hold(2)
     run = begin(site.url)
     terminal, theirs = pty.openpty()
     command = [sys.executable, str(ROOT / "run.py"), "start", run.site, "--run-dir", str(run.folder)]
@@ -39,15 +40,17 @@ def test_ctrl_c_in_a_terminal_ends_the_night_in_good_order(begin: Begin, open_si
     )
     os.close(theirs)
     try:
-        run.wait_for_completed(2)
+        site.wait_until_held(2)
         os.write(terminal, b"\x03")
+        until(lambda: run.status and run.status.run.state == "draining", "it drains")
+        site.order("release")
         _read_to_the_end(terminal)
         assert run.process.wait(60) == 3
     finally:
         os.close(terminal)
     run.check_nothing_left()
     assert run.tracking.totals.in_progress == 0
-    assert run.tracking.totals.completed < 16
+    assert run.tracking.totals.completed == 4
     assert run.run() == 0, run.said
     assert {entry.attempts for entry in run.check(site.truth).values()} == {1}
 
@@ -153,12 +156,15 @@ def test_a_wall_clock_that_jumps_is_no_time_out(
     site = open_site(18)
     run = begin(site.url)
     run.environ.update(environ)
+    site.hold(6)
     run.start()
     for jumps, hours in enumerate((-1, 0, 24), 1):
         run.wait_for_completed(4 * jumps)
+        site.hold(4)
         other = file.with_name("other")
         other.write_text(str(hours * 3600))
         other.replace(file)
+    site.order("release")
     assert run.end() == 0, run.said + run.log
     assert run.status is not None
     assert run.status.metrics.kills == 0

@@ -33,9 +33,10 @@ def test_a_site_that_crashes_and_comes_back_costs_nobody_an_attempt(begin: Begin
     Meanwhile each look at it comes after a pause twice as long.
     """
     site = open_site(20)
-    run = begin(site.url, workers=3, breaker_pause=1)
+    run = begin(site.url, workers=3, breaker_pause=1, task_timeout=30, stuck_threshold=45)
+    site.hold(2)
     run.start()
-    run.wait_for_completed(2)
+    site.wait_until_held(3)
     site.crash()
     said = "nothing is handed out for "
     run.wait_for_log(said, 4)
@@ -55,9 +56,11 @@ def test_the_last_reference_pays_nothing_for_an_outage(begin: Begin, open_site: 
     """A single one is left when the site breaks down: a login tells, and the run waits for it."""
     site = open_site(1)
     run = begin(site.url, workers=1, max_retries=0)
+    site.hold(0)
     run.start()
-    run.wait_for_log("the inventory has")
+    site.wait_until_held(1)
     site.order("down?mode=503")
+    site.order("release")
     until(lambda: run.status and run.status.site.state not in {"up", "unknown"}, "the breaker opens")
     site.order("up")
     assert run.end() == 0, run.said + run.log

@@ -100,6 +100,13 @@ class Site:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
             assert answer.status == 200
 
+    def hold(self, after: int) -> None:
+        """Have so many more vehicles' pages answered and the others kept back, however fast the workers are.
+
+        What is kept back gets the trouble that is ordered before `release`.
+        """
+        self.order(f"hold?after={after}")
+
     def wait_until_held(self, workers: int) -> None:
         """Wait until so many workers wait for a vehicle's page, which is kept back until `release` is ordered."""
         until(lambda: self.log()["held"] == workers, f"{workers} workers wait for a page")

@@ -88,12 +88,14 @@ def test_a_killed_supervisor_goes_on_where_it_was(begin: Begin, open_site: OpenS
     """
     site = open_site(16)
     run = begin(site.url)
+    site.hold(9)
     run.start()
     run.wait_for_completed(3)
     run.family.members()
     run.send(signal.SIGKILL)
     run.end()
     until(lambda: not run.family.members(), "nothing of the killed supervisor is left", 10)
+    site.order("release")
     with contextlib.closing(sqlite3.connect(f"file:{run.folder / 'ledger.db'}?mode=ro", uri=True)) as ledger:
         (in_flight,) = ledger.execute("SELECT count(*) FROM attempt WHERE outcome = 'running'").fetchone()
     assert run.run() == 0, run.said
@@ -106,13 +108,16 @@ def test_a_killed_supervisor_goes_on_where_it_was(begin: Begin, open_site: OpenS
 def test_an_interrupted_night_finishes_what_is_in_flight_and_goes_on_later(begin: Begin, open_site: OpenSite) -> None:
     """Ctrl-C ends it with exit code 3 and nothing left behind; the same command completes it, no attempt repeated."""
     site = open_site(16)
-    run = begin(site.url)
+    run = begin(site.url, task_timeout=60, stuck_threshold=90)
+    site.hold(2)
     run.start()
-    run.wait_for_completed(2)
+    site.wait_until_held(2)
     run.send(signal.SIGINT)
+    until(lambda: run.status and run.status.run.state == "draining", "it drains")
+    site.order("release")
     assert run.end() == 3, run.said
     run.check_nothing_left()
-    assert run.tracking.totals.completed < 16
+    assert run.tracking.totals.completed == 4
     assert run.tracking.totals.in_progress == 0
     assert run.run() == 0, run.said
     entries = run.check(site.truth)

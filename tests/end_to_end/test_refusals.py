@@ -71,6 +71,7 @@ def test_two_supervisors_never_share_a_run_directory(begin: Begin, open_site: Op
     """The second is refused with exit code 5 and the pid of the first, which is not disturbed."""
     site = open_site(10)
     run = begin(site.url)
+    site.hold(4)
     run.start()
     run.wait_for_completed()
     second = Night(run.folder, site.url)
@@ -78,6 +79,7 @@ def test_two_supervisors_never_share_a_run_directory(begin: Begin, open_site: Op
     assert second.run() == 5
     assert run.process is not None
     assert f"pid {run.process.pid}" in second.said
+    site.order("release")
     assert run.end() == 0, run.said
     run.check(site.truth)
 

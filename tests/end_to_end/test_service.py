@@ -19,7 +19,9 @@ def test_a_service_is_ready_alive_and_stops_in_good_order(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + name[1:])
         manager.settimeout(60)
-        run = begin(open_site(30).url)
+        site = open_site(30)
+        site.hold(20)
+        run = begin(site.url)
         run.environ |= {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "1500000"}
         run.start()
         heard: list[str] = []
@@ -51,6 +53,7 @@ def test_a_service_is_ready_alive_and_stops_in_good_order(
         hears("WATCHDOG=1")
         run.send(signal.SIGTERM)
         hears("STOPPING=1")
+        site.order("release")
         hears("EXTEND_TIMEOUT_USEC=")
         hears("WATCHDOG_USEC=")
         assert run.end() == 3, run.said

@@ -6,7 +6,8 @@ down[?mode=close][&retry-after=S]  every answer is status 503, or the connection
 down?mode=documents                a page that speaks of maintenance comes in place of every document, status 200
 up                                 the end of it
 rate-limit?seconds=S               for S seconds every answer is status 429 with Retry-After
-hold, release                      vehicles' pages are kept back, and given out again
+hold[?after=N]                     vehicles' pages are kept back after N more; they get what is ordered meanwhile
+release                            the end of it
 """
 
 import asyncio
@@ -30,18 +31,18 @@ class Control:
         self._down = ""
         self._retry_after = 0.0
         self._limited_until = 0.0
-        self._released = asyncio.Event()
-        self._released.set()
+        self._passes = math.inf
+        self._allowed = asyncio.Event()
 
     async def let_pass(self) -> None:
         """Keep a vehicle's page back for as long as that is ordered."""
-        if self._released.is_set():
-            return
-        self._journal.held += 1
-        try:
-            await self._released.wait()
-        finally:
-            self._journal.held -= 1
+        while self._passes <= 0:
+            self._journal.held += 1
+            try:
+                await self._allowed.wait()
+            finally:
+                self._journal.held -= 1
+        self._passes -= 1
 
     def trouble(self, request: web.Request) -> web.StreamResponse | None:
         """Return what the website answers instead of the page, or None when it is up."""
@@ -64,6 +65,11 @@ class Control:
         """Make the troubles available to tests."""
         router.add_post("/control/{order}", self._order)
 
+    def _allow(self, pages: float) -> None:
+        self._passes = pages
+        waiting, self._allowed = self._allowed, asyncio.Event()
+        waiting.set()
+
     async def _order(self, request: web.Request) -> web.Response:
         match request.match_info["order"]:
             case "expire-sessions":
@@ -75,16 +81,16 @@ class Control:
                 self.refuses_logins = False
             case "down":
                 self._down = request.query.get("mode", "503")
-                self._retry_after = _seconds(request, "retry-after", "0")
+                self._retry_after = _number(request, "retry-after", "0")
             case "up":
                 self._down = ""
                 self._limited_until = 0.0
             case "rate-limit":
-                self._limited_until = time.monotonic() + _seconds(request, "seconds", "5")
+                self._limited_until = time.monotonic() + _number(request, "seconds", "5")
             case "hold":
-                self._released.clear()
+                self._allow(_number(request, "after", "0"))
             case "release":
-                self._released.set()
+                self._allow(math.inf)
             case unknown:
                 raise web.HTTPNotFound(text=f"There is no order {unknown}.\n")
         return web.Response(text="done\n")
@@ -97,9 +103,9 @@ def _moving(request: web.Request) -> web.Response | None:
     return web.Response(text=pages.notice("Maintenance", text), content_type="text/html")
 
 
-def _seconds(request: web.Request, name: str, default: str) -> float:
+def _number(request: web.Request, name: str, default: str) -> float:
     text = request.query.get(name, default)
     try:
         return float(text)
     except ValueError:
-        raise web.HTTPBadRequest(text=f"{name} is {text!r}, it must be a number of seconds\n") from None
+        raise web.HTTPBadRequest(text=f"{name} is {text!r}, it must be a number\n") from None

@@ -169,6 +169,8 @@ class Website:
         self._journal.requests[kind] += 1
         if self._latency:
             await asyncio.sleep(self._latency)
+        if kind == "vehicle":
+            await self._control.let_pass()
         trouble = self._control.trouble(request)
         if trouble is not None:
             return trouble
@@ -239,7 +241,6 @@ class Website:
     async def _show_vehicle(self, request: web.Request) -> web.StreamResponse:
         car = self._car(request)
         session = request[_SESSION]
-        await self._control.let_pass()
         refusal = await self._capacity.make()
         if refusal is not None:
             return refusal
