@@ -339,6 +339,8 @@ def _forgive(run: RunState, attempt: int, reference: Reference) -> None:
     for slot in run.slots.values():
         slot.streak = [one for one in slot.streak if one[0] != attempt]
     run.write(AttemptForgiven(attempt, reference.ref_id, reopen))
+    fate = "not counted after all, and no longer failed for good" if reopen else "not counted after all"
+    run.do(Say("INFO", fate, 0, reference.ref, attempt))
     if reopen:
         run.queue.reopen(reference)
 

@@ -38,6 +38,8 @@ def test_three_references_on_two_workers_open_it_and_are_forgiven() -> None:
         assert record.counted
     commands = play.take(play.failed(3, Kind.SERVER_ERROR))
     assert [record.attempt for record in records(commands, AttemptForgiven)] == [1, 2]
+    taken_back = [said.attempt for said in play.said if said.text == "not counted after all"]
+    assert taken_back == [1, 2], "who reads the log knows"
     (record,) = records(commands, AttemptFailed)
     assert (record.counted, record.retry_in) == (False, 0.0)
     assert assigned(commands) == []
@@ -297,6 +299,7 @@ def test_with_too_few_references_left_a_control_tells_an_outage_from_bad_ones() 
     commands = play.take(play.of(slot, ErrandFailed(errand, Kind.SERVER_ERROR, "503", ready=True)))
     assert co.DiscardErrand(errand, "control", "server_error", "503") in commands
     assert [(record.attempt, record.reopen) for record in records(commands, AttemptForgiven)] == [(2, True)]
+    assert co.Say("INFO", "not counted after all, and no longer failed for good", 0, "B", 2) in play.said
     assert _breaker(play).state is BreakerState.OPEN
     play.pass_time(5.0)
     slot, errand = _errand_of(play)
