@@ -6,13 +6,15 @@ import statistics
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
-from supervisor.core.records import AttemptFailed, AttemptStarted, AttemptSucceeded, Incident, Record
+from supervisor.core.records import AttemptFailed, AttemptStarted, AttemptSucceeded, Incident, Record, SuccessDoubted
 from supervisor.views.status import DURATION_BOUNDS, MetricsView
 
 _WINDOW = 300.0
 """Seconds over which the present rate is taken."""
 _BUCKET = 5.0
 _KEPT_DURATIONS = 2_000
+_KEPT_BROUGHT = 2_000
+"""More than can be doubted: what was brought since the last proof of a session."""
 _LAST_DURATIONS = 15
 """So many of the very last attempts say how fast the site is at present."""
 
@@ -44,6 +46,8 @@ class Metrics:
         self._documents = documents
         self._bytes = size
         self._finished = 0
+        self._brought: dict[int, tuple[int, int]] = {}
+        """Documents and bytes of the last attempts that brought some: they may be taken back."""
         self._buckets: deque[list[float]] = deque()
         self._running: dict[int, float] = {}
         self._durations: deque[float] = deque(maxlen=_KEPT_DURATIONS)
@@ -63,9 +67,12 @@ class Metrics:
                 started = self._running.pop(record.attempt, None)
                 if started is not None:
                     self._took(now - started)
-                self._documents += len(record.documents)
-                self._bytes += sum(document.bytes for document in record.documents)
+                self._bring(record.attempt, len(record.documents), sum(one.bytes for one in record.documents))
                 self._finish(now)
+            case SuccessDoubted():
+                documents, size = self._brought.pop(record.attempt, (0, 0))
+                self._documents -= documents
+                self._bytes -= size
             case AttemptFailed():
                 self._running.pop(record.attempt, None)
                 self._failures[str(record.kind)] += 1
@@ -77,6 +84,13 @@ class Metrics:
                 self._restarts += 1
             case _:
                 pass
+
+    def _bring(self, attempt: int, documents: int, size: int) -> None:
+        self._documents += documents
+        self._bytes += size
+        self._brought[attempt] = (documents, size)
+        if len(self._brought) > _KEPT_BROUGHT:
+            del self._brought[next(iter(self._brought))]
 
     def _took(self, seconds: float) -> None:
         self._durations.append(seconds)

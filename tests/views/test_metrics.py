@@ -2,7 +2,7 @@
 
 import pytest
 
-from supervisor.core.records import AttemptFailed, AttemptStarted, AttemptSucceeded, Incident
+from supervisor.core.records import AttemptFailed, AttemptStarted, AttemptSucceeded, Incident, SuccessDoubted
 from supervisor.views.metrics import Metrics
 from worker.protocol import Document, Kind
 
@@ -41,6 +41,20 @@ def test_rate_and_time_left_follow_the_last_five_minutes() -> None:
     assert view.eta_seconds == pytest.approx(600, abs=30)
     assert view.eta_low == pytest.approx(600 / 1.26, abs=30)
     assert view.eta_high == pytest.approx(600 / 0.74, abs=40)
+
+
+def test_what_is_taken_back_is_counted_once() -> None:
+    """Documents of a doubted success are none until they have been fetched again; an older start's were never here."""
+    metrics = Metrics(0.0, documents=5, size=9_000)
+    metrics.seen(succeeded(1, 700), 1.0)
+    metrics.seen(succeeded(2, 300), 2.0)
+    metrics.seen(SuccessDoubted(1, 1), 3.0)
+    view = metrics.view(4.0, remaining=1)
+    assert (view.documents, view.bytes) == (6, 9_300)
+    metrics.seen(succeeded(3, 700), 5.0)
+    metrics.seen(SuccessDoubted(99, 99), 6.0)
+    view = metrics.view(7.0, remaining=0)
+    assert (view.documents, view.bytes) == (7, 10_000)
 
 
 def test_a_site_that_slows_down_is_seen_at_once() -> None:
