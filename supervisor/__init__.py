@@ -15,8 +15,8 @@
                  and others of that name. Files: run_directory, folders, files, store, publisher, manifest, placement,
                  previous, evidence_limits, references_file, login_memory; reconcile and verify compare them with the
                  ledger. People: control, the socket by which a run is steered, control_messages, control_outcome,
-                 selection; journal, hooks, webhook; service for systemd. What is left of the machine: machine_watch,
-                 space
+                 selection; interrupts; journal, hooks, webhook; service for systemd. What is left of the machine:
+                 machine_watch, space
     views/       read a snapshot or the ledger, never the machine: status, metrics, prometheus, tracking; clerk, screen,
                  progress, story, logs and transcript for a terminal; server and page for --serve; report,
                  night_figures, night_pictures, comparison; skeleton, the draft of a recipe; text, kinds and html say

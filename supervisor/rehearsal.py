@@ -18,7 +18,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import IO
 
 from supervisor import config, demo_site
@@ -26,6 +25,7 @@ from supervisor.errors import Exit
 from supervisor.rehearsal_verdict import Chaos, Left, Sample, Verdict, judge
 from supervisor.settings import Settings
 from supervisor.shell import linux
+from supervisor.shell.interrupts import ends_orderly
 from supervisor.shell.run_directory import RunDirectory
 from supervisor.views.status import read_status
 from supervisor.views.tracking import read_tracking
@@ -142,14 +142,13 @@ class Rehearsal:
     def run(self, truth: demo_site.Truth, limit: float) -> Verdict:
         """Go on until the run is finished, `limit` seconds at most, and judge."""
         begun = time.monotonic()
-        former = signal.signal(signal.SIGTERM, _interrupt)  # else nobody would end the supervisor, as Ctrl-C does
-        try:
-            ended = self._until_finished(begun + limit)
-        finally:
-            processes = self._wait_for_the_end()
-            self.family.kill()
-            folders = self._remove_temporary()
-            signal.signal(signal.SIGTERM, former)
+        with ends_orderly():  # else nobody would end the supervisor
+            try:
+                ended = self._until_finished(begun + limit)
+            finally:
+                processes = self._wait_for_the_end()
+                self.family.kill()
+                folders = self._remove_temporary()
         chaos = Chaos(self._supervisors, dict(self._blows), tuple(self._samples), time.monotonic() - begun, ended)
         return judge(self._directory, truth, chaos, Left(tuple(processes), tuple(folders)))
 
@@ -269,10 +268,6 @@ def variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
         if value != setting.default:
             found[name] = value if isinstance(value, str) else config.shown(value)
     return found
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal handlers
-    raise KeyboardInterrupt
 
 
 def _size(folder: Path) -> int:

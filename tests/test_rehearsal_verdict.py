@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -226,6 +227,23 @@ def test_what_outlives_the_last_supervisor_is_told_and_ended(run: Run, monkeypat
     assert verdict.left.processes[0].startswith("other ")
     pid = int(verdict.left.processes[0].rpartition(" ")[2])
     until(lambda: (found := linux.stat(pid)) is None or found.dead, "it is ended")
+
+
+_SIGNALS = """
+import os, signal, sys
+os.kill(os.getppid(), int(sys.argv[1]))
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_a_rehearsal_ends_its_supervisor(number: int, run: Run) -> None:
+    """Ctrl-C, SIGTERM, or a terminal that is closed: the supervisor, in a session of its own, would not notice."""
+    made = rehearsal.Rehearsal(run.store.run.path, Settings(), os.environ, 1, print)
+    made._command = [sys.executable, "-c", _SIGNALS, str(int(number))]
+    with pytest.raises(KeyboardInterrupt):
+        made.run(run.truth, 30)
+    assert made.family.members() == []
 
 
 def test_a_machine_that_gets_nothing_done_is_spared() -> None:

@@ -6,7 +6,6 @@ The end of the command's process is the child's, too: the guardian kills its tre
 import contextlib
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 from supervisor.errors import MachineError
 from supervisor.shell import linux, sweep
 from supervisor.shell.guardian import Guardian
+from supervisor.shell.interrupts import ends_orderly
 from supervisor.shell.trees import MARKER, Tree
 from supervisor.views.text import clean
 
@@ -111,7 +111,7 @@ def started(module: str, order: Callable[[Path, str], bytes], environ: Mapping[s
     temp_dir, marker = Path(tempfile.gettempdir()) / name, f"{name}.{os.getpid()}-{linux.start_time(os.getpid())}"
     guardian = Guardian(Path(os.devnull))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_ends_orderly())
+        stack.enter_context(ends_orderly())
         try:
             temp_dir.mkdir(mode=0o700)
             stack.callback(_remove, temp_dir)
@@ -165,21 +165,3 @@ def _kill(tree: Tree, guardian: Guardian) -> None:
 def _remove(folder: Path) -> None:
     with contextlib.suppress(OSError, ValueError):  # a process that survives SIGKILL still writes there
         sweep.remove_temp_dir(folder)
-
-
-@contextlib.contextmanager
-def _ends_orderly() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into what Ctrl-C is, and have a second signal wait until the block has cleaned up."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    former = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
