@@ -144,10 +144,10 @@ def test_a_site_that_asks_for_patience_gets_it(begin: Begin, open_site: OpenSite
 def test_an_outage_charges_no_attempt(mode: str, excused: set[str], begin: Begin, open_site: OpenSite) -> None:
     """The site is down for everybody: the breaker opens, a probe finds it up again, one attempt each."""
     site = open_site(16)
-    run = begin(site.url, workers=3, task_timeout=30, stuck_threshold=45)
+    run = begin(site.url, workers=3)
     site.hold(2)
     run.start()
-    site.wait_until_held(3)
+    run.wait_for_completed(2)
     site.order(f"down?mode={mode}")
     site.order("release")
     until(lambda: run.status and run.status.site.state not in {"up", "unknown"}, "the breaker opens")
@@ -167,10 +167,10 @@ def test_a_page_in_place_of_every_document_charges_nobody(begin: Begin, open_sit
     Nothing is charged, and when the documents are back the night is completed.
     """
     site = open_site(16)
-    run = begin(site.url, workers=3, task_timeout=30, stuck_threshold=45)
+    run = begin(site.url, workers=3)
     site.hold(2)
     run.start()
-    site.wait_until_held(3)
+    run.wait_for_completed(2)
     site.order("down?mode=documents")
     site.order("release")
     run.wait_for_log("which was served before, failed", 2)
