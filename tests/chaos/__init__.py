@@ -60,6 +60,10 @@ a child writes garbage, or half a frame of 8 MB with a copy of the pipe still op
     shell/test_processes.py::test_half_a_frame_and_a_held_descriptor_hide_no_death
 a child says without an end what are messages all right, of other attempts, errands and browsers
     chaos/test_children.py::test_a_child_that_goes_wrong_costs_one_attempt[flood-of-messages]
+a child says a message byte by byte, so that it never comes to its end
+    chaos/test_children.py::test_a_child_that_goes_wrong_costs_one_attempt[a-message-that-trickles]
+a recipe fails with a text of ten megabytes
+    chaos/test_children.py::test_a_child_that_goes_wrong_costs_one_attempt[ten-megabytes-of-text]
 a child is stopped and its pipe is full
     shell/test_processes.py::test_a_stopped_child_and_a_full_pipe_block_nobody
 a child dies after its answer

@@ -23,6 +23,8 @@ TROUBLES = [
     pytest.param("Segfaults", {"worker_died": 1}, 1, "signal 11", id="segfault", marks=pytest.mark.long),
     pytest.param("Garbles", {"worker_garbled": 1}, 1, "is no message", id="garbage-on-the-pipe"),
     pytest.param("Floods", {"stuck": 1}, 1, "no answer for 12", id="flood-of-messages", marks=pytest.mark.long),
+    pytest.param("Trickles", {"frozen": 1}, 1, "was silent", id="a-message-that-trickles", marks=pytest.mark.long),
+    pytest.param("Shouts", {"recipe_error": 1}, 0, "deliberate", id="ten-megabytes-of-text", marks=pytest.mark.long),
     pytest.param("Tears", {"worker_died": 1}, 1, "exit code 9", id="torn-frame-and-a-copy-of-the-pipe"),
     pytest.param("HoldsTheLock", {"frozen": 1}, 1, "was silent", id="holds-the-lock-in-c", marks=pytest.mark.long),
     pytest.param("NeverAnswersDialogs", None, 0, "", id="unanswered-dialog", marks=pytest.mark.long),
@@ -44,11 +46,18 @@ def test_a_child_that_goes_wrong_costs_one_attempt(  # noqa: PLR0917 - four of t
     site = open_site(5)
     run = begin(site.url, f"{RECIPES}:{recipe}", task_timeout=6, stuck_threshold=12, heartbeat_timeout=4)
     run.environ["FIRST_TIME_MARK"] = str(tmp_path / "was-here")
-    assert run.run() == 0, run.said + run.log
+    site.hold(4)  # the reference's own page, which is the last, until its trouble is over
+    run.start()
+    run.wait_for_log(said)
+    memory = run.most_memory
+    site.order("release")
+    assert run.end() == 0, run.said + run.log
     entries = run.check(site.truth, recovered=60)
     assert run.status is not None
     assert run.status.metrics.kills == kills
-    assert said in run.log
+    assert memory < 80_000_000, "what a child says piles up in the supervisor"
+    assert len(run.log) + len(run.said) < 100_000
+    assert all(len(failure.message) < 5_000 for entry in entries.values() for failure in entry.failures)
     if failures is None:
         assert entries[BAD].attempts <= 2
     else:

@@ -194,6 +194,14 @@ class Night:
         found = read_status(self.folder / "status.json")
         return found if found and self.process and found.run.pid == self.process.pid else None
 
+    @property
+    def most_memory(self) -> int:
+        """The bytes that the supervisor, which still runs, has held at most, proc_pid_status(5)."""
+        assert self.process is not None
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        (line,) = (line for line in lines if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+
     def wait_for_completed(self, least: int = 1) -> None:
         """Wait until so many references are completed."""
         until(lambda: self.status and self.status.totals.completed >= least, f"{least} are completed")

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import threading
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,6 +139,23 @@ class Floods(_Once):
         frames = b"".join(encode(message) for message in flood)
         while True:
             os.write(pipe, frames)
+
+
+class Trickles(_Once):
+    """Says what is a message all right, a byte each twentieth of a second, and nothing else meanwhile."""
+
+    async def go_wrong(self, visit: "Visit") -> None:
+        pipe, frame = _pipe(), encode(Heartbeat(7, "step " + "x" * 900, 5.0))
+        for place in range(len(frame)):
+            os.write(pipe, frame[place : place + 1])
+            time.sleep(0.05)  # noqa: ASYNC251 - nothing else runs in this process: that is the trouble
+
+
+class Shouts(_Once):
+    """Fails with a text of ten megabytes, in several lines."""
+
+    async def go_wrong(self, visit: "Visit") -> None:
+        raise ValueError("deliberate: " + "so much to say\n" * 700_000)
 
 
 class Tears(_Once):
