@@ -145,6 +145,9 @@ class Rehearsal:
         with ends_orderly():  # else nobody would end the supervisor
             try:
                 ended = self._until_finished(begun + limit)
+            except BaseException:
+                self.family.kill()  # nobody will judge what would have become of it
+                raise
             finally:
                 processes = self._wait_for_the_end()
                 self.family.kill()

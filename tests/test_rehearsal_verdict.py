@@ -229,20 +229,22 @@ def test_what_outlives_the_last_supervisor_is_told_and_ended(run: Run, monkeypat
     until(lambda: (found := linux.stat(pid)) is None or found.dead, "it is ended")
 
 
-_SIGNALS = """
-import os, signal, sys
-os.kill(os.getppid(), int(sys.argv[1]))
-signal.pause()
-"""
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_whoever_ends_a_rehearsal_ends_its_supervisor(number: int, run: Run) -> None:
+def test_whoever_ends_a_rehearsal_ends_its_supervisor(
+    number: signal.Signals, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C, SIGTERM, or a terminal that is closed: the supervisor, in a session of its own, would not notice."""
     made = rehearsal.Rehearsal(run.store.run.path, Settings(), os.environ, 1, print)
-    made._command = [sys.executable, "-c", _SIGNALS, str(int(number))]
-    with pytest.raises(KeyboardInterrupt):
-        made.run(run.truth, 30)
+    made._command = [sys.executable, "-c", "import signal; signal.pause()"]
+    monkeypatch.setattr(made, "_measure", lambda _pid: signal.raise_signal(number))
+    former = signal.getsignal(number)
+    if former == signal.SIG_IGN:  # so nohup(1) starts the tests
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            made.run(run.truth, 30)
+    finally:
+        signal.signal(number, former)
     assert made.family.members() == []
 
 

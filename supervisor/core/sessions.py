@@ -1,7 +1,8 @@
 """The sessions of a run: which worker uses which, and whether somebody takes them away."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from supervisor.core.fleet import Slot, SlotState
 from supervisor.core.policy import Policy
 from supervisor.core.session import Session
 from supervisor.core.thefts import Rivals, Thief
@@ -61,11 +62,12 @@ class Sessions:
         for session in self.all:
             session.postpone(seconds)
 
-    def exhausted(self, now: float, limit: float) -> bool:
+    def exhausted(self, now: float, limit: float, slots: Mapping[int, Slot]) -> bool:
         """Somebody has failed to log in for longer than `limit` seconds, and no other session was seen alive since.
 
-        The session of a slot whose worker has left is tried by nobody, and hopes for nothing.
+        The session of a slot whose worker has left for good is tried by nobody, and hopes for nothing.
         """
-        return any(session.tries for session in self.all) and all(
+        trying = [number for number, session in self._by_slot.items() if session.tries]
+        return any(number not in slots or slots[number].state is not SlotState.RETIRED for number in trying) and all(
             session.dead_for(now) >= limit for session in self.all
         )

@@ -22,10 +22,10 @@ def _two_at_work(references: int) -> Playbook:
     return play
 
 
-def _fail_to_log_in(play: Playbook) -> None:
-    errand = play.machine.run.slots[1].errand
+def _fail_to_log_in(play: Playbook, slot: int = 1) -> None:
+    errand = play.machine.run.slots[slot].errand
     if errand:
-        play.take(play.of(1, ErrandFailed(errand, Kind.LOGIN_FAILED, "no", ready=True)))
+        play.take(play.of(slot, ErrandFailed(errand, Kind.LOGIN_FAILED, "no", ready=True)))
 
 
 def test_each_worker_logs_in_for_itself_one_after_the_other() -> None:
@@ -138,3 +138,20 @@ def test_one_moment_that_ends_every_workers_session_is_no_sign_of_logins_that_en
     play.after(1.0).succeed_all()
     assert play.machine.run.ending is not None
     assert "taken away" not in play.machine.run.ending.reason
+
+
+def test_the_failed_login_of_a_worker_that_has_left_ends_no_run() -> None:
+    """Another one works and has a session, though nothing comes of what it tries: nobody looks for a login."""
+    policy = msgspec.structs.replace(_OWN, outage_limit=1800.0)
+    play = Playbook.new(*(f"R{number}" for number in range(200)), workers=2, policy=policy)
+    play.take(ev.TimePassed())
+    for slot in (1, 2):
+        play.take(play.of(slot, Ready()))
+    play.log_in(1)
+    _fail_to_log_in(play, 2)
+    play.take(ev.ScaleRequested(1))
+    play.take(play.exited(2, 0))
+    play.take(play.gone(2))
+    while play.now < 2 * policy.outage_limit:
+        play.after(60.0).take(play.failed(1, Kind.RECIPE_ERROR))
+        assert play.machine.run.ending is None

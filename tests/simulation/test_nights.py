@@ -134,6 +134,7 @@ def test_each_trouble_alone_is_survived() -> None:
             4,
             frozenset({Trouble.AUTO, Trouble.BAD, Trouble.OWN, Trouble.SETTINGS, Trouble.SICK, Trouble.SILENCE}),
         ),
+        Night(1003536, 58, 2, frozenset({Trouble.ALIKE, Trouble.AUTO, Trouble.BAD, Trouble.MAINTENANCE, Trouble.OWN})),
     ],
     ids=str,
 )

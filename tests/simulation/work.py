@@ -115,13 +115,9 @@ class Work:
                 world.later(after + rng.uniform(0, 3), self.children.speak, child, Succeeded(attempt, ()))
             case "other":
                 other = max(0, attempt - rng.randint(1, 5))
-                world.later(rng.uniform(0, after), self.children.speak, child, Succeeded(other, (_DOCUMENT,)))
-                world.later(
-                    rng.uniform(0, after),
-                    self.children.speak,
-                    child,
-                    Failed(attempt + 3, Kind.NOT_FOUND, "", ready=True),
-                )
+                world.later(rng.uniform(0, after), self._of_another, child, Succeeded(other, (_DOCUMENT,)))
+                coming = Failed(attempt + 3, Kind.NOT_FOUND, "", ready=True)
+                world.later(rng.uniform(0, after), self._of_another, child, coming)
             case "garbage":
                 world.later(rng.uniform(0, after), self._garbled, child)
             case "early":
@@ -134,6 +130,11 @@ class Work:
                 world.later(rng.uniform(0, after), self.children.speak, child, StartFailed("not now"))
             case _:
                 world.later(rng.uniform(0, after), self._unstaged, child, attempt)
+
+    def _of_another(self, child: Child, answer: Succeeded | Failed) -> None:
+        """What a worker says of its own attempt has to be believed; by now the one that was to come may be that."""
+        if child.attempt != answer.attempt:
+            self.children.speak(child, answer)
 
     def _unstaged(self, child: Child, attempt: int) -> None:
         """It says that it succeeded, and has staged something else."""
