@@ -34,9 +34,9 @@ def test_the_code_keeps_its_rules(check: tuple[str, ...]) -> None:
 def test_the_architecture_pages_name_every_module(room: str) -> None:
     """Whoever looks for a place finds it on the page of its package, and nothing there names what is not."""
     package, *_ = room.split("/")
-    page = importlib.import_module(package).__doc__ or ""
+    page = importlib.import_module(room.replace("/", ".")).__doc__ or ""
     there = {path.stem for path in (ROOT / room).glob("[!_]*.py")}
-    # The ledger has a page of modules of its own, which begin alike and are told together.
+    # The ledger has many modules, which begin alike and are told together.
     told = {
         name for name in there if re.search(rf"\b{name}\b", page) or (name.startswith("ledger_") and "ledger" in page)
     }
