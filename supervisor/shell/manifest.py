@@ -268,6 +268,17 @@ def condition(folder: Path, documents: Iterable[Document | Listed]) -> Condition
         os.close(descriptor)
 
 
+def unrecorded(folder: Path, manifest: Manifest, names: Iterable[str]) -> list[str]:
+    """Return those of these files of a folder that are documents by its manifest, and are as that says.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    wanted = set(names)
+    listed = [document for document in manifest.documents if document.name in wanted]
+    return [document.name for document in listed if not condition(folder, [document]).wrong]
+
+
 def quick_faults(folder: Path, documents: Iterable[tuple[str, int]]) -> tuple[str, ...]:
     """Compare names and sizes alone, without opening a file: one system call a document.
 

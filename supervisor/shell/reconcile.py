@@ -137,6 +137,8 @@ class _Reconciliation:
             there = reference.folder in names or os.path.lexists(folder)
             names.discard(reference.folder)
             wrong = quick_faults(folder, [(d.name, d.bytes) for d in documents])
+            if not documents and there:  # which is seldom: then the manifest can be looked at as well
+                wrong = _forgotten(folder, reference.ref)
             if wrong or not there:
                 kind, text = (Trouble.MISSING, "its documents are gone")
                 if there:
@@ -178,6 +180,14 @@ def reopen(run: RunDirectory, ledger: Ledger, reference: ReferenceRow, why: str,
     folder = run.documents / reference.folder
     if os.path.lexists(folder):
         run.set_aside(folder, stamp(wall))
+
+
+def _forgotten(folder: Path, ref: str) -> tuple[str, ...]:
+    """Return what is wrong where the ledger has no documents for a reference that has a folder."""
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.ref != ref or not manifest.documents:
+        return ()
+    return ("the ledger knows of none of its documents",)
 
 
 def _is_number(name: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Annotated, BinaryIO, Self
 
 import msgspec
 
@@ -43,7 +43,7 @@ class RunDirectoryUnwritableError(RunDirectoryError, MachineError):
 class Owner(msgspec.Struct, frozen=True):
     """The supervisor that holds a run directory: pid and start time together name exactly one process."""
 
-    pid: int
+    pid: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
     start_time: int
     """Clock ticks since boot, field 22 of ``/proc/<pid>/stat``."""
     locked_at: float

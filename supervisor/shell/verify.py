@@ -10,7 +10,7 @@ from supervisor.shell import previous
 from supervisor.shell.ledger import Ledger
 from supervisor.shell.ledger_reader import LedgerReader
 from supervisor.shell.ledger_rows import DocumentRow, ReferenceRow
-from supervisor.shell.manifest import MANIFEST, Listed, Manifest, condition, formers, read_manifest
+from supervisor.shell.manifest import MANIFEST, Listed, Manifest, condition, formers, read_manifest, unrecorded
 from supervisor.shell.reconcile import Finding, Trouble, reconcile, reopen
 from supervisor.shell.run_directory import RunDirectory, RunDirectoryUnwritableError, atomic_write, stamp
 from supervisor.views.tracking import disagreement, write_tracking
@@ -83,9 +83,13 @@ class _Inspection:
             kind = Trouble.MISSING if found.missing else Trouble.ALTERED
             yield Finding(kind, reference.ref, str(folder), ", ".join(found.wrong) or "its documents are gone")
             return  # it will be fetched again as a whole, so what else is wrong there does not matter
+        manifest = read_manifest(folder)
+        if manifest and manifest.ref == reference.ref and (lost := unrecorded(folder, manifest, found.extra)):
+            text = f"the ledger does not know of {', '.join(lost)}, which its manifest lists"
+            yield Finding(Trouble.ALTERED, reference.ref, str(folder), text)
+            return  # nobody knows what else the ledger has forgotten: it will be fetched again as a whole
         for name in found.extra:
             yield Finding(Trouble.EXTRA, reference.ref, str(folder / name), f"{name} does not belong there")
-        manifest = read_manifest(folder)
         expected = {(document.name, document.bytes, document.sha256) for document in listed}
         if manifest is None:
             yield Finding(Trouble.MANIFEST, reference.ref, str(folder / MANIFEST), "its manifest cannot be read")

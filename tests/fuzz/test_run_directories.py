@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from supervisor.shell.ledger_reader import LedgerReader
@@ -197,6 +197,7 @@ ASKING = (
 
 @effort(15)
 @given(OWNERS, st.sampled_from(ASKING))
+@example(b'{"pid": 2147483648, "start_time": 0, "locked_at": 5}', ("stop",))
 def test_whoever_holds_the_lock_is_not_believed_to_be_anybody(
     world: World, content: bytes, words: tuple[str, ...]
 ) -> None:
@@ -251,6 +252,9 @@ FOUND: list[tuple[str, Damage, tuple[str, ...], int, str]] = [
     ("finished", row("meta", "site", 0, "x" * 100_000), ("start",), 2, "belongs to a run against a site (xxx"),
     ("finished", Doubled("documents/A-1", "b\udcff", move=False), ("start",), 3, ""),
     ("cut off", Filled(".nightfleet/replaced/22-C/manifest.json", b"{"), ("verify", "--repair"), 1, "written anew"),
+    ("finished", Schema("DELETE FROM document"), ("verify", "--repair"), 1, "A-1: the ledger knows of none"),
+    ("finished", Schema("DELETE FROM document"), ("start",), 3, ""),
+    ("finished", Schema("DELETE FROM document WHERE name = 'title.pdf'"), ("verify",), 1, "does not know of title.pdf"),
 ]
 """What was found by the tests above, and once ended in an error of the program, waited for ever, or did harm."""
 
