@@ -45,8 +45,8 @@ def _end_when_done(run: RunState) -> None:
         return
     elif run.breaker.exhausted(run.now):
         run.end(EXIT_STOPPED, f"the site was down for {outage:.0f} s: {run.breaker.reason}")
-    elif run.sessions.exhausted(run.now, outage, run.slots):
-        run.end(EXIT_STOPPED, f"nobody could log in for {outage:.0f} s")
+    elif what := run.sessions.in_vain(run.now, outage, run.slots):
+        run.end(EXIT_STOPPED, f"nobody could {what} for {outage:.0f} s")
 
 
 def _go_on_when_reopened(run: RunState) -> None:

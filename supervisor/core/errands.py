@@ -212,7 +212,7 @@ def logged_in(run: RunState, slot: Slot, message: LoggedIn) -> None:
 
 def exported(run: RunState, slot: Slot, message: InventoryExported) -> None:
     """The export lies in the staging folder of its errand."""
-    run.sessions.of(slot.number).succeeded()
+    run.sessions.exported()
     run.loading = True
     run.do(
         LoadInventory(message.errand, message.file, message.column, message.delimiter, message.encoding, message.place)

@@ -62,12 +62,22 @@ class Sessions:
         for session in self.all:
             session.postpone(seconds)
 
-    def exhausted(self, now: float, limit: float, slots: Mapping[int, Slot]) -> bool:
-        """Somebody has failed to log in for longer than `limit` seconds, and no other session was seen alive since.
+    def exported(self) -> None:
+        """The inventory has come: whoever tried to export it, and could not, has nothing more to try."""
+        for session in self.all:
+            if session.valid:
+                session.succeeded()
+
+    def in_vain(self, now: float, limit: float, slots: Mapping[int, Slot]) -> str:
+        """Return what somebody has tried for longer than `limit` seconds, and no session was seen alive since.
 
         The session of a slot whose worker has left for good is tried by nobody, and hopes for nothing.
         """
-        trying = [number for number, session in self._by_slot.items() if session.tries]
-        return any(number not in slots or slots[number].state is not SlotState.RETIRED for number in trying) and all(
-            session.dead_for(now) >= limit for session in self.all
-        )
+        trying = [
+            session
+            for number, session in self._by_slot.items()
+            if session.tries and (number not in slots or slots[number].state is not SlotState.RETIRED)
+        ]
+        if not trying or any(session.dead_for(now) < limit for session in self.all):
+            return ""
+        return "export the inventory" if all(session.valid for session in trying) else "log in"

@@ -5,8 +5,8 @@ import pytest
 
 from supervisor.core import events as ev
 from supervisor.core.records import AttemptSucceeded, SuccessDoubted
-from tests.core.playbook import QUIET, Playbook, assigned, records, sent
-from worker.protocol import ErrandFailed, Kind, LogIn, Ready, UseSession
+from tests.core.playbook import QUIET, Playbook, assigned, entries, records, sent
+from worker.protocol import ErrandFailed, InventoryExported, Kind, LogIn, Ready, UseSession
 
 _OWN = msgspec.structs.replace(QUIET, own_logins=True)
 
@@ -138,6 +138,33 @@ def test_one_moment_that_ends_every_workers_session_is_no_sign_of_logins_that_en
     play.after(1.0).succeed_all()
     assert play.machine.run.ending is not None
     assert "taken away" not in play.machine.run.ending.reason
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_an_export_that_comes_at_last_ends_what_everybody_tried(*, comes: bool) -> None:
+    """Two workers, each with a session of its own, fail to export the inventory for long.
+
+    When one of them brings it, the other has nothing more to try; when none does, the run says what it waited for.
+    """
+    policy = msgspec.structs.replace(_OWN, outage_limit=1800.0, retry_delay=200.0)
+    play = Playbook.new(workers=2, policy=policy, has_inventory=False)
+    play.take(ev.TimePassed())
+    for slot in (1, 2):
+        play.take(play.of(slot, Ready()))
+    while not play.machine.run.inventory_known and play.machine.run.ending is None:
+        play.pass_time(60.0)
+        for slot in (1, 2):
+            errand = play.machine.run.slots[slot].errand
+            if errand and not play.machine.run.sessions.of(slot).valid:
+                play.log_in(slot)
+            elif errand and comes and play.now > policy.outage_limit - 200.0:
+                play.take(play.of(slot, InventoryExported(errand, "i.csv", "Stock", ",", "utf-8")))
+                play.after(200.0).take(ev.InventoryLoaded(entries("A", "B", "C")))
+            elif errand:
+                play.take(play.of(slot, ErrandFailed(errand, Kind.DOCUMENT_INVALID, "no", ready=True)))
+    ending = play.machine.run.ending
+    assert (ending is None) == comes
+    assert ending is None or ending.reason == "nobody could export the inventory for 1800 s"
 
 
 def test_the_failed_login_of_a_worker_that_has_left_ends_no_run() -> None:

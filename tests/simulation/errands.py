@@ -96,7 +96,8 @@ class Errands:
         busy = [other for other in self.children.here.values() if other.errand]
         demand(not busy, "{} tries a control while {} is on an errand", child, busy)
         demand(not child.attempt, "{} is to try a control with an attempt in its hands", child)
-        demand(world.ledger.rows[int(message.ref[1:])].state == "completed", "{} was never completed", message)
+        row = world.ledger.rows[int(message.ref[1:])]  # of which a doubt may have come while the order was on its way
+        demand(row.state == "completed" or row.ref_id in world.inspector.recalled, "{} was never completed", message)
         demand(child.session == world.best_sessions[world.key(child.slot)], "{} tries a control without session", child)
         child.errand = errand
         self.children.controls_tried += 1

@@ -76,6 +76,8 @@ class Inspector:
         self.disturbed: set[int] = set()
         """Attempts that were under way while everything stood still."""
         self.returns: dict[int, int] = defaultdict(int)
+        self.recalled: set[int] = set()
+        """References of which a success of this run was doubted."""
         self.pauses: set[str] = set()
         self.stopped = self.at_once = self.ending = self.unproven = self.site_suspected = False
         self.untried = False
@@ -152,6 +154,7 @@ class Inspector:
                 demand(published == attempt, "{}, but its documents are of attempt {}", record, published)
             case SuccessDoubted(ref_id=ref_id):
                 self.returns[ref_id] += 1
+                self.recalled.add(ref_id)
                 demand(self._session_was_doubted, "{}, but no session came to an end", record)
             case AttemptFailed():
                 self._check_failure(record, event)
@@ -299,7 +302,7 @@ class Inspector:
                     # When nothing was ever served, nobody can tell bad references from pages that do not come.
                     down = max(down, self.outage.barren_for(world.now))
                 demand(down >= world.policy.outage_limit / 3, "{}, but it was for {:.0f} s at most", finish, down)
-            case 3 if reason.startswith("nobody could log in"):
+            case 3 if reason.startswith("nobody could "):
                 demand(world.last_errand_failure > self.errand_at, "{}, but the last errand did succeed", finish)
                 tried = world.now - max(self.errand_at, self.since)
                 demand(tried >= world.policy.outage_limit, "{}, but it tried for {:.0f} s only", finish, tried)
