@@ -210,7 +210,7 @@ def logged_in(run: RunState, slot: Slot, message: LoggedIn) -> None:
     run.incident("logged_in", "logged in", slot)
 
 
-def exported(run: RunState, slot: Slot, message: InventoryExported) -> None:
+def exported(run: RunState, message: InventoryExported) -> None:
     """The export lies in the staging folder of its errand."""
     run.sessions.exported()
     run.loading = True

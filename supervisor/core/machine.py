@@ -258,7 +258,7 @@ def _hear(run: RunState, slot: Slot, message: Outbound) -> None:
                 errands.logged_in(run, slot, message)
         case InventoryExported(errand=errand):
             if _errand_answered(run, slot, errand, ready=True):
-                errands.exported(run, slot, message)
+                errands.exported(run, message)
         case SessionProven(errand=errand):
             begun = slot.since
             if _errand_answered(run, slot, errand, ready=True):
