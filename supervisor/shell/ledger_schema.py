@@ -9,6 +9,7 @@ it is right after every transaction.
 import contextlib
 import functools
 import sqlite3
+import stat
 import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -229,6 +230,10 @@ def connect_writing(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    for beside in (write_ahead_log(path), path.with_name(path.name + "-shm")):
+        with contextlib.suppress(OSError):  # it is not there, or SQLite will say what it is
+            if stat.S_ISFIFO(beside.stat().st_mode):
+                raise _of_a_pipe(beside)
     return sqlite3.connect(
         f"file:{quote(str(path))}?{mode}",
         uri=True,
@@ -236,6 +241,13 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,  # the users of the connection hold a lock, or are one thread
     )
+
+
+def _of_a_pipe(path: Path) -> sqlite3.OperationalError:
+    """Return the error of a file that SQLite would open, and wait for ever for somebody at the other end."""
+    error = sqlite3.OperationalError(f"{path.name} is a pipe")
+    error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    return error
 
 
 def missing_columns(connection: sqlite3.Connection) -> list[str]:

@@ -195,6 +195,16 @@ ASKING = (
 )
 
 
+@pytest.mark.parametrize("name", ["ledger.db-shm", "ledger.db-wal"])
+def test_a_pipe_beside_the_ledger_keeps_nobody_waiting(world: World, name: str) -> None:
+    """One that may only be read: SQLite would wait for somebody to write into it."""
+    path = world.damaged(world.bases["cut off"], [Swapped(name, "pipe"), Closed(name, 0o555)])
+    world.look(path)
+    for words in commands.DOING:
+        assert world.do(path, words).code == 5
+    assert commands.call(path, "status").complaint.endswith(f"{name} is a pipe\n")
+
+
 @effort(15)
 @given(OWNERS, st.sampled_from(ASKING))
 @example(b'{"pid": 2147483648, "start_time": 0, "locked_at": 5}', ("stop",))
