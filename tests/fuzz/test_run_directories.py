@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from supervisor.shell.ledger_reader import LedgerReader
 from tests.fuzz import commands, damage, directories
 from tests.fuzz.commands import Answer
-from tests.fuzz.damage import Closed, Damage, Doubled, Filled, Gone, Page, Row, Schema, Swapped, row
+from tests.fuzz.damage import Closed, Damage, Doubled, Filled, Flipped, Gone, Page, Row, Schema, Swapped, row
 from tests.fuzz.directories import Base
 from tests.fuzz.effort import effort
 
@@ -262,6 +262,7 @@ FOUND: list[tuple[str, Damage, tuple[str, ...], int, str]] = [
     ("finished", row("meta", "site", 0, "x" * 100_000), ("start",), 2, "belongs to a run against a site (xxx"),
     ("finished", Doubled("documents/A-1", "b\udcff", move=False), ("start",), 3, ""),
     ("cut off", Filled(".nightfleet/replaced/22-C/manifest.json", b"{"), ("verify", "--repair"), 1, "written anew"),
+    ("finished", Flipped("ledger.db", 0.0234375, 0), ("start",), 5, "is damaged (no such column"),
     ("finished", Schema("DELETE FROM document"), ("verify", "--repair"), 1, "A-1: the ledger knows of none"),
     ("finished", Schema("DELETE FROM document"), ("start",), 3, ""),
     ("finished", Schema("DELETE FROM document WHERE name = 'title.pdf'"), ("verify",), 1, "does not know of title.pdf"),

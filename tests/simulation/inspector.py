@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from supervisor.core.commands import Command, Finish, Kill, Send, Write
+from supervisor.core.commands import Command, Finish, Kill, LoadInventory, Send, Write
 from supervisor.core.events import (
     Event,
     PauseRequested,
@@ -27,7 +27,7 @@ from supervisor.core.records import (
 from tests.simulation.oracle import NEVER_CHARGED, demand
 from tests.simulation.outage import KINDS, SILENT, OutageWatch
 from tests.simulation.trouble import Trouble
-from worker.protocol import ExportInventory, Failed, InventoryExported, Kind, LoggedIn, LogIn, Succeeded
+from worker.protocol import ExportInventory, Failed, Kind, LogIn, Succeeded
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -119,6 +119,8 @@ class Inspector:
                     child = world.children.all[slot, incarnation]
                     short = Trouble.SHORTAGE in world.night.troubles and world.memory.left < world.policy.memory_reserve
                     demand(child.blame or not child.process or self.ending or short, "{}, which is well", command)
+                case LoadInventory():
+                    self.errand_at = world.now
                 case Finish():
                     alive = [child for child in world.children.here.values() if child.tree]
                     demand(not alive, "{}, but {} are alive", command, alive)
@@ -128,8 +130,6 @@ class Inspector:
 
     def _note(self, event: Event) -> None:
         match event:
-            case WorkerSpoke(message=LoggedIn() | InventoryExported()):
-                self.errand_at = self.world.now
             case PauseRequested(cause=cause):
                 self.pauses.add(cause)
             case ResumeRequested(cause=cause):
@@ -183,6 +183,7 @@ class Inspector:
             case "throttled":
                 self.outage.paused()
             case "logged_in":
+                self.errand_at = self.world.now
                 if not self._has_controls:
                     self.outage.answered()
             case "ending":
