@@ -237,7 +237,7 @@ def session_lost(run: RunState, slot: int, generation: int, ref_id: int, begun: 
     if not session.is_known_loser(ref_id):
         run.sessions.lost(slot, control or ref_id, run.now, young=young)
     _recall_unproven(run, session)
-    if session.hopeless and (session.in_question or run.controls.next() is None):
+    if session.hopeless and ((session.in_question and control) or run.controls.next() is None):
         sessions_hopeless(run)
     elif session.hopeless:
         session.in_question = True

@@ -4,11 +4,12 @@ import msgspec
 import pytest
 
 from supervisor.core import commands as co
+from supervisor.core import events as ev
 from supervisor.core.breaker import BreakerState
 from supervisor.core.controls import Controls
 from supervisor.core.records import AttemptFailed, AttemptForgiven, Entry
-from tests.core.playbook import QUIET, Playbook, assigned, finish, records
-from worker.protocol import ErrandFailed, Kind, LoggedIn, Ready, Revisit, Served, Step
+from tests.core.playbook import QUIET, Playbook, assigned, finish, records, sent
+from worker.protocol import ErrandFailed, Kind, LoggedIn, ProveSession, Ready, Revisit, Served, Step
 
 _MANY = tuple(f"R{number}" for number in range(60))
 _STEPS = (Step("open the vehicle", 180.0),)
@@ -230,6 +231,26 @@ def test_sessions_that_serve_nothing_stop_the_run_when_a_control_has_confirmed_i
             play.take(play.failed(1, Kind.SESSION_EXPIRED))
         play.pass_time(1.0)
     assert play.machine.run.ending.reason.startswith("the session was lost 3 times in a row")
+
+
+def test_a_proof_that_fails_is_no_control_that_does() -> None:
+    """The control is still to be asked when the session is looked at first, after everything stood still."""
+    entries = tuple(Entry(number, f"bad-{number}") for number in (2, 3, 4))
+    play = Playbook.working(workers=1, entries=entries, completed=1, served=("good",))
+    session, slot = play.machine.run.sessions.of(1), play.machine.run.slots[1]
+    while not session.in_question:
+        play.take(play.of(1, LoggedIn(slot.errand, b"new")) if slot.errand else play.failed(1, Kind.SESSION_EXPIRED))
+        play.pass_time(1.0)
+    play.take(ev.PauseRequested("operator", "paused"))
+    play.take(play.of(1, LoggedIn(slot.errand, b"new")))
+    play.take(ev.LoopStalled(600.0))
+    assert sent(play.take(ev.ResumeRequested("operator")), ProveSession)
+    play.take(play.of(1, ErrandFailed(slot.errand, Kind.SESSION_EXPIRED, "the login page", ready=True)))
+    assert play.machine.run.ending is None
+    play.take(play.of(1, LoggedIn(slot.errand, b"new")))
+    assert slot.control == "good"
+    play.take(play.of(1, ErrandFailed(slot.errand, Kind.SESSION_EXPIRED, "the login page", ready=True)))
+    assert play.machine.run.ending is not None
 
 
 def test_a_login_does_not_answer_for_pages_where_a_control_can() -> None:
