@@ -69,6 +69,10 @@ def test_each_trouble_alone_is_survived() -> None:
             assert not outcome.error, f"{outcome.error}\n{replay_command(outcome.night)}"
 
 
+def _named(names: str) -> frozenset[Trouble]:
+    return frozenset(Trouble(name) for name in names.split())
+
+
 @pytest.mark.parametrize(
     "one",
     [
@@ -135,6 +139,24 @@ def test_each_trouble_alone_is_survived() -> None:
             frozenset({Trouble.AUTO, Trouble.BAD, Trouble.OWN, Trouble.SETTINGS, Trouble.SICK, Trouble.SILENCE}),
         ),
         Night(1003536, 58, 2, frozenset({Trouble.ALIKE, Trouble.AUTO, Trouble.BAD, Trouble.MAINTENANCE, Trouble.OWN})),
+        Night(
+            1023533,
+            60,
+            3,
+            _named(
+                "auto bad crash deaths disk errands forbidden instead memory own pause refusal restart retry session"
+                " settings shortage slow stop store stubborn"
+            ),
+        ),
+        Night(
+            1068923,
+            60,
+            5,
+            _named(
+                "exclusive memory outage own pages pause poison requests restart scale session shortage slow stall"
+                " store theft"
+            ),
+        ),
     ],
     ids=str,
 )
