@@ -222,7 +222,7 @@ class Bench(NamedTuple):
 
 @pytest.fixture(
     params=[
-        *(pytest.param((name, 6), id=name) for name in WORKS if name != "telling"),
+        *(pytest.param((name, 6), id=name, marks=pytest.mark.excerpt) for name in WORKS if name != "telling"),
         *(pytest.param((name, 1), id=f"{name} at every place", marks=pytest.mark.long) for name in WORKS),
     ]
 )

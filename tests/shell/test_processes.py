@@ -305,7 +305,9 @@ def test_an_abandoned_child_does_not_keep_the_interpreter(tmp_path: Path) -> Non
     subprocess.run([sys.executable, tmp_path / "abandon.py"], check=True, timeout=fake.PATIENCE, env=environment)
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "count", [pytest.param(200, marks=pytest.mark.excerpt), pytest.param(1000, marks=pytest.mark.long)]
+)
 def test_many_incarnations_leave_nothing(count: int, tmp_path: Path) -> None:
     """Children started and killed again and again leave no descriptor and no zombie."""
     children = Processes(fake.echo)
