@@ -110,9 +110,13 @@ def test_a_worker_that_fails_where_others_succeed_is_made_afresh(
     """A fresh browser does not help it, a fresh process does; no reference is given up for what it did."""
     site = open_site(16)
     run = begin(site.url, f"{RECIPES}:Sick", sick_failures=2, task_timeout=100, stuck_threshold=200, step_patience=0)
-    run.environ["FIRST_TIME_MARK"] = str(tmp_path / "was-here")
-    site.hold(4)  # so that there is work left for it until it is found sick
+    run.environ |= {"FIRST_TIME_MARK": str(tmp_path / "was-here"), "SICK_MARK": str(tmp_path / "sick")}
+    site.hold(0)
     run.start()
+    run.wait_for_log("deliberate")
+    site.hold(4)  # the other one succeeds, and there is work left for both until the worker is found sick
+    run.wait_for_completed()
+    (tmp_path / "sick").touch()
     run.wait_for_log("it gets a fresh process and profile")
     site.order("release")
     assert run.end() == 0, run.said + run.log

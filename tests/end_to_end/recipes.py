@@ -248,16 +248,23 @@ class Stubborn(_Once):
 
 
 class Sick(Demo):
-    """The first worker that gets anything to do fails at everything, whatever its browser, as long as it lives."""
+    """The first worker that gets anything to do fails at everything, whatever its browser, as long as it lives.
+
+    After the first time it goes on with that when a file says so.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._sick: bool | None = None
+        self._failed = False
 
     async def process(self, visit: "Visit", reference: str) -> None:
         if self._sick is None:
             self._sick = not _was_here()
         if self._sick:
+            while self._failed and not Path(os.environ["SICK_MARK"]).exists():  # noqa: ASYNC110, ASYNC240 - made outside
+                await asyncio.sleep(0.05)
+            self._failed = True
             raise SiteFailure(Kind.RECIPE_ERROR, "deliberate: nothing comes of anything here")
         await super().process(visit, reference)
 
