@@ -37,6 +37,7 @@ MARK = "REHEARSAL_MARK"
 _BLOW_SECONDS = 1.0
 _LIFE_SECONDS = 20.0
 _VAIN_BLOWS = 15
+"""See `Pace`."""
 _GRACE_SECONDS = 45.0
 """For what a killed supervisor left: 5 s are promised, 40 s where a browser was frozen."""
 _LONGEST_FREEZE = 8
@@ -145,7 +146,7 @@ class Rehearsal:
         with ends_orderly():  # else nobody would end the supervisor
             try:
                 ended = self._until_finished(begun + limit)
-            except BaseException:
+            except KeyboardInterrupt:
                 self.family.kill()  # nobody will judge what would have become of it
                 raise
             finally:

@@ -219,6 +219,22 @@ def test_pages_are_kept_back_until_they_are_released() -> None:
         assert order.json("/log.json")["held"] == 0
 
 
+def test_after_so_many_pages_the_others_are_kept_back_and_get_what_is_ordered() -> None:
+    """So a test meets its trouble whatever the pace: one page is answered, the next one waits and is refused."""
+    with demo("--vehicles", 3, "--control") as site, ThreadPoolExecutor(1) as pool:
+        visitor, order, (first, second, *_) = site.visitor(), site.client(), site.truth()
+        order.send("POST", "/control/hold?after=1")
+        assert visitor.get(f"/vehicle/{first}").status == 200
+        page = pool.submit(visitor.get, f"/vehicle/{second}")
+        deadline = time.monotonic() + 60
+        while order.json("/log.json")["held"] != 1:
+            assert time.monotonic() < deadline
+        order.send("POST", "/control/down")
+        order.send("POST", "/control/release")
+        assert page.result(60).status == 503
+        assert order.send("POST", "/control/hold?after=some").status == 400
+
+
 def test_it_ends_with_success_on_a_signal() -> None:
     """SIGTERM ends it with exit code 0, and its port is free again."""
     with demo("--vehicles", 1) as site:
